@@ -1,0 +1,51 @@
+# One line of help behind each target; `make` prints them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+
+.PHONY: help demo test e2e bench crds images lint types unit clean
+
+help:  ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# torch first and pinned: unpinned it brings gigabytes of CUDA; torchvision without its own idea of torch.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check "$$(grep '^pip==' constraints.txt || echo 'pip>=25')"
+	$(BIN)/pip install -q -c constraints.txt "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/pip install -q --no-deps "$$(grep '^torchvision==' constraints.txt)"
+	$(BIN)/pip install -q -c constraints.txt -e '.[operator,agent,runtime,dev]'
+	@touch $@
+
+demo: $(VENV)/.installed  ## run the whole walk-through on this machine, no cluster needed
+	@$(BIN)/mooring demo
+
+test: lint types unit  ## lint, types, import rules and all tests that need no cluster
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed
+	$(BIN)/pytest
+
+e2e: $(VENV)/.installed  ## the walk-through on the current kubectl context (MOORING_NODE=1: on the test node of ../shared/kube)
+	$(BIN)/pytest e2e
+
+bench: $(VENV)/.installed  ## measure the control plane on the test node, beside KServe's figures; writes bench/results/
+	$(BIN)/python bench/control_plane.py
+
+crds: $(VENV)/.installed  ## write the CRD YAML from the types of crds/mooring_api
+	$(BIN)/python crds/generate.py
+
+images: $(VENV)/.installed  ## build the three images and print their sizes
+	$(BIN)/python e2e/images.py
+
+clean:  ## remove what make made
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
