@@ -72,6 +72,14 @@ def model_config_map_name(inference_service: str, shard: int = 0) -> str:
     return f"modelconfig-{inference_service}-{shard}"
 
 
+def inference_services_of(child: str) -> set[str]:
+    """Names of the InferenceServices that would have an object of this name: the inverse of the functions above."""
+    owners = {child, child.removesuffix("-predictor")}
+    if child.startswith("modelconfig-"):
+        owners.add(child.removeprefix("modelconfig-").rpartition("-")[0])
+    return owners
+
+
 def app_label(deployment: str) -> str:
     """Value of the `app` label, the only selector of Deployment and Service."""
     return f"isvc.{deployment}"

@@ -1,7 +1,7 @@
 """The operator's configuration, parsed once into a frozen value.
 
-Source: one YAML/JSON document, the `config.yaml` key of the chart's ConfigMap (the `config:` block of its values), mounted
-as a file. Errors name the key. Nothing else reads the environment or files.
+Source: one YAML/JSON document, the `config.yaml` key of the chart's ConfigMap (the `config:` block of its values),
+mounted as a file. Errors name the key. Nothing else reads the environment or files.
 """
 
 from typing import Any, Literal

@@ -4,7 +4,7 @@ One writer (the event loop that feeds it), no input/output. `put` and `forget` r
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -59,14 +59,40 @@ class Store:
         self._runtimes: dict[str, dict[str, Runtime]] = defaultdict(dict)
         self._children: dict[Key, dict[tuple[str, str], Manifest]] = defaultdict(dict)
         self._pods: dict[Key, dict[str, Manifest]] = defaultdict(dict)
+        self._service_of_pod: dict[str, Key] = {}
+        self._strangers: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        self._seen: dict[tuple[str, str, str], tuple[str, int]] = {}
 
     def put(self, body: Manifest) -> set[Key]:
-        """Remember an added or changed object; returns the keys that it concerns."""
+        """Remember an added or changed object; returns the keys that it concerns.
+
+        A version that is not newer than the one held (our own write came back, or a watch lags behind it) changes
+        nothing and concerns nobody.
+        """
+        place, version = _place(body), _version(body)
+        uid = body["metadata"].get("uid", "")
+        held_uid, held_version = self._seen.get(place, ("", -1))
+        if version is not None and held_uid == uid and version <= held_version:
+            return set()
+        self._seen[place] = (uid, version or 0)
         return self._route(body, gone=False)
 
     def forget(self, body: Manifest) -> set[Key]:
-        """Drop a deleted object; returns the keys that it concerns."""
+        """Drop a deleted object; returns the keys that it concerns. A successor of the same name stays."""
+        place = _place(body)
+        if self._seen.get(place, ("", 0))[0] != body["metadata"].get("uid", ""):
+            return set()
+        del self._seen[place]
         return self._route(body, gone=True)
+
+    def vanished(self, kind: str, live: Iterable[Manifest]) -> list[Manifest]:
+        """Stand-ins for the held objects of `kind` that are not among `live`: what a paused watch missed."""
+        uids = {body["metadata"].get("uid", "") for body in live}
+        return [
+            {"kind": kind, "metadata": {"namespace": namespace, "name": name, "uid": uid}}
+            for (held_kind, namespace, name), (uid, _) in self._seen.items()
+            if held_kind == kind and uid not in uids
+        ]
 
     def _route(self, body: Manifest, *, gone: bool) -> set[Key]:
         table: dict[str, Callable[[Manifest, bool], set[Key]]] = {
@@ -121,25 +147,39 @@ class Store:
         }
 
     def _pod(self, body: Manifest, gone: bool) -> set[Key]:
-        meta = meta_of(body)
-        if (name := meta.labels.get(names.LABEL_INFERENCE_SERVICE)) is None:
-            return set()
-        key = Key(meta.namespace, name)
-        if gone:
-            self._pods[key].pop(meta.uid, None)
-        else:
+        meta, rung = meta_of(body), set()
+        if (before := self._service_of_pod.pop(meta.uid, None)) is not None:
+            self._pods[before].pop(meta.uid, None)
+            rung.add(before)
+        if not gone and (name := meta.labels.get(names.LABEL_INFERENCE_SERVICE)) is not None:
+            key = self._service_of_pod[meta.uid] = Key(meta.namespace, name)
             self._pods[key][meta.uid] = body
-        return {key}
+            rung.add(key)
+        return rung
 
     def _child(self, body: Manifest, gone: bool) -> set[Key]:
-        key = self.owner_key(body)
-        if key is None:
-            return set()
+        """Objects that an InferenceService controls, and the names that others hold."""
+        kind, namespace, name = _place(body)
+        holders = {key for key in self._holders(namespace, name) if (kind, name) in self._children.get(key, {})}
+        for key in holders:
+            del self._children[key][kind, name]
+        self._strangers[namespace].discard((kind, name))
         if gone:
-            self._children[key].pop((body["kind"], body["metadata"]["name"]), None)
-        else:
-            self._children[key][body["kind"], body["metadata"]["name"]] = body
-        return {key}
+            return holders | self._claimants(namespace, name)
+        owner = self.owner_key(body)
+        if owner is not None:
+            self._children[owner][kind, name] = body
+            return holders | {owner}
+        self._strangers[namespace].add((kind, name))
+        return holders
+
+    def _holders(self, namespace: str, child: str) -> set[Key]:
+        """Keys whose child may have this name."""
+        return {Key(namespace, name) for name in names.inference_services_of(child)}
+
+    def _claimants(self, namespace: str, child: str) -> set[Key]:
+        """Existing services that would have a child of this name: it is free now."""
+        return {key for key in self._holders(namespace, child) if key in self.services}
 
     @staticmethod
     def owner_key(body: Manifest) -> Key | None:
@@ -159,9 +199,18 @@ class Store:
         """The runtimes that a service of `namespace` may use."""
         return (*self._runtimes.get(namespace, {}).values(), *self._runtimes.get("", {}).values())
 
-    def children_of(self, key: Key) -> dict[tuple[str, str], Manifest]:
-        """Live children by (kind, name)."""
-        return dict(self._children.get(key, {}))
+    def children_of(self, key: Key) -> tuple[dict[tuple[str, str], Manifest], frozenset[tuple[str, str]]]:
+        """Live children by (kind, name), and the children's names that belong to somebody else.
+
+        A child of an earlier InferenceService of the same name counts as somebody else's until it is collected.
+        """
+        service = self.services.get(key)
+        uid = service.meta.uid if service is not None else ""
+        held = self._children.get(key, {})
+        ours = {place: body for place, body in held.items() if uid in meta_of(body).owner_uids}
+        strangers = self._strangers.get(key.namespace, set())
+        foreign = {(kind, name) for kind, name in strangers if key.name in names.inference_services_of(name)}
+        return ours, frozenset(foreign | (held.keys() - ours.keys()))
 
     def pods_of(self, key: Key) -> tuple[Manifest, ...]:
         """Pods that carry the service's label, oldest first."""
@@ -171,6 +220,16 @@ class Store:
     def keys(self) -> Iterator[Key]:
         """Every InferenceService, and every name that a TrainedModel waits for."""
         yield from set(self.services) | {key for key, models in self._models_of.items() if models}
+
+
+def _place(body: Manifest) -> tuple[str, str, str]:
+    return body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]
+
+
+def _version(body: Manifest) -> int | None:
+    """Resource versions of one resource are numbers that grow (Kubernetes KEP-5504); None when there is none."""
+    text = body["metadata"].get("resourceVersion")
+    return int(text) if text else None
 
 
 def _uses_runtimes(service: Parsed[InferenceService]) -> bool:
