@@ -1,5 +1,6 @@
 """What every contract type shares: camelCase on the wire, frozen values, docstrings that become `kubectl explain`."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -23,6 +24,31 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+@dataclass(frozen=True)
+class CelRule:
+    """A rule that the API server checks (Common Expression Language), and what it tells who breaks it."""
+
+    rule: str
+    """The expression; `self` is the value, `oldSelf` the one that is there already."""
+    message: str
+    """What is wrong and what to do about it."""
+    field_path: str | None = None
+    """The field to blame, relative to the value that the rule stands on, for example `.maxReplicas`."""
+
+    def to_wire(self) -> dict[str, Any]:
+        """One entry of `x-kubernetes-validations`."""
+        path = {"fieldPath": self.field_path} if self.field_path else {}
+        return {"rule": self.rule, "message": self.message, **path}
+
+
+def cel(*rules: CelRule) -> dict[str, Any]:
+    """`rules` as the `json_schema_extra` of a model or field; a subclass that gives its own must repeat these."""
+    return {"x-kubernetes-validations": [rule.to_wire() for rule in rules]}
+
+
+BY_TYPE: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+"""`json_schema_extra` of a list of conditions: one of each type, merged by it."""
+
 PassThrough = Annotated[
     dict[str, Any],
     WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
@@ -36,6 +62,22 @@ PassThroughList = Annotated[
     ),
 ]
 """A list of such objects."""
+
+Containers = Annotated[
+    list[dict[str, Any]],
+    WithJsonSchema(
+        {
+            "type": "array",
+            "maxItems": 64,
+            "items": {
+                "type": "object",
+                "properties": {"name": {"type": "string", "maxLength": 63, "description": "Name of the container."}},
+                "x-kubernetes-preserve-unknown-fields": True,
+            },
+        },
+    ),
+]
+"""A list of `core/v1.Container` objects: rules may speak of their names, the rest is handed on."""
 
 QUANTITY_PATTERN = (
     r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"

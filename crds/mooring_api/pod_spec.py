@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import Field
 
-from mooring_api.base import ApiModel, PassThrough, PassThroughList
+from mooring_api.base import ApiModel, Containers, PassThrough, PassThroughList
 
 
 class PodSpecFields(ApiModel):
     """Kubernetes pod-spec fields, passed through."""
 
-    containers: PassThroughList | None = None
+    containers: Containers | None = None
     """Containers of the pod. In a predictor without `model`, the first one is the model server."""
     init_containers: PassThroughList | None = None
     """Containers that run to completion before the others start."""

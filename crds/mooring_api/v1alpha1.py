@@ -3,26 +3,69 @@
 Field docstrings are what `kubectl explain` prints. Rules stand beside the fields and become OpenAPI patterns or CEL.
 """
 
+import json
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from mooring_api import storage_uri
-from mooring_api.base import ApiModel, Condition, PassThrough, PassThroughList, Quantity
+from mooring_api import names, storage_uri
+from mooring_api.base import (
+    BY_TYPE,
+    ApiModel,
+    CelRule,
+    Condition,
+    Containers,
+    PassThrough,
+    PassThroughList,
+    Quantity,
+    cel,
+)
 
 Protocol = Literal["v1", "v2", "grpc-v1", "grpc-v2"]
 """Inference protocols, in KServe's order of preference."""
 
 
+URI_RULE = CelRule(
+    f"self.matches({json.dumps(storage_uri.PATTERN)})",
+    "Mooring cannot fetch from there; write s3://BUCKET/PATH, gs://BUCKET/PATH, pvc://CLAIM/PATH, http://HOST/FILE or "
+    "https://HOST/FILE, without spaces",
+)
+MEMORY_RULES = (
+    CelRule(
+        "!isQuantity(string(self)) || quantity(string(self)).compareTo(quantity(string(oldSelf))) == 0",
+        "memory is immutable; delete and create the model instead",
+    ),
+    CelRule(
+        "!isQuantity(string(self)) || !quantity(string(self)).isLessThan(quantity('0'))",
+        "memory is negative; write what the model needs when loaded, for example 256Mi",
+    ),
+)
+NAME_RULE = CelRule(
+    f"self.metadata.name.matches('{names.MODEL_NAME_PATTERN}')",
+    "the name becomes a folder and a part of the URL; use letters, digits, '-' and '_' only, no dots",
+    field_path=".metadata.name",
+)
+_CHOSEN = "has({0}.autoSelect) && {0}.autoSelect && has({0}.priority)"
+PRIORITY_RULE = CelRule(
+    "(has(self.disabled) && self.disabled) || !has(self.supportedModelFormats) || "
+    f"self.supportedModelFormats.all(a, !({_CHOSEN.format('a')}) || self.supportedModelFormats.all(b, "
+    f"a.name != b.name || !({_CHOSEN.format('b')}) || a.priority == b.priority))",
+    "one format has two priorities; give all entries of one format the same priority",
+    field_path=".supportedModelFormats",
+)
+
+
 class ModelSpec(ApiModel):
     """What to load and where it is."""
 
-    storage_uri: str = Field(pattern=storage_uri.PATTERN, min_length=1, max_length=2048)
+    storage_uri: str = Field(
+        pattern=storage_uri.PATTERN, min_length=1, max_length=2048, json_schema_extra=cel(URI_RULE)
+    )
     """Where the model's files are: s3://BUCKET/PATH, gs://BUCKET/PATH, pvc://CLAIM/PATH, or http(s)://HOST/FILE (a
     single file, .tar, .tar.gz or .zip). A folder is fetched whole."""
     framework: str
     """The framework the model was trained with, for example pytorch, sklearn or custom. Informative."""
-    memory: Quantity
+    memory: Quantity = Field(json_schema_extra=cel(*MEMORY_RULES))
     """Memory that the model needs when loaded, for example 256Mi. Counted against the memory limit of the
     InferenceService. Cannot be changed: delete and create the model instead."""
 
@@ -62,7 +105,7 @@ class TrainedModelStatus(ApiModel):
 
     observed_generation: int | None = None
     """The metadata.generation that this status speaks of."""
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Condition, ...] = Field(default=(), json_schema_extra=BY_TYPE)
     """InferenceServiceReady, IsMMSPredictor, MemoryResourceAvailable, ModelLoaded and Ready, sorted by type. Ready is
     True only when every ready pod has the model loaded."""
     url: str | None = None
@@ -78,6 +121,8 @@ class TrainedModelStatus(ApiModel):
 class TrainedModel(ApiModel):
     """A model that an InferenceService loads next to others, without a pod of its own."""
 
+    model_config = ConfigDict(json_schema_extra=cel(NAME_RULE))
+
     spec: TrainedModelSpec
     """What is wanted."""
     status: TrainedModelStatus | None = None
@@ -87,7 +132,7 @@ class TrainedModel(ApiModel):
 class SupportedModelFormat(ApiModel):
     """A model format that a runtime serves."""
 
-    name: str
+    name: str = Field(min_length=1, max_length=63)
     """Name of the format, for example pytorch."""
     version: str | None = None
     """Version of the format that is served; matched exactly when an InferenceService asks for one."""
@@ -126,14 +171,16 @@ class WorkerSpec(ApiModel):
     """Number of nodes."""
     tensor_parallel_size: int | None = None
     """Number of GPUs of a node."""
-    containers: PassThroughList | None = None
+    containers: Containers | None = None
     """Containers of the workers."""
 
 
 class ServingRuntimeSpec(ApiModel):
     """A model server: its containers and the formats it serves."""
 
-    supported_model_formats: tuple[SupportedModelFormat, ...] = ()
+    model_config = ConfigDict(json_schema_extra=cel(PRIORITY_RULE))
+
+    supported_model_formats: tuple[SupportedModelFormat, ...] = Field(default=(), max_length=32)
     """Model formats that this runtime serves."""
     multi_model: bool | None = None
     """Whether the runtime loads and unloads models while it runs; InferenceServices that use it take TrainedModels."""
@@ -141,7 +188,7 @@ class ServingRuntimeSpec(ApiModel):
     """A disabled runtime is never chosen, and naming it is an error."""
     protocol_versions: tuple[Protocol, ...] = ()
     """Inference protocols that the runtime speaks; none listed means all."""
-    containers: PassThroughList = Field(min_length=1)
+    containers: Containers = Field(min_length=1)
     """Containers of the pod. One is named kserve-container; its strings may hold {{.Name}}, {{.Namespace}},
     {{.Labels.KEY}} and {{.Annotations.KEY}} of the InferenceService."""
     worker_spec: WorkerSpec | None = None

@@ -3,13 +3,67 @@
 Field docstrings are what `kubectl explain` prints. Rules stand beside the fields and become OpenAPI patterns or CEL.
 """
 
-from typing import Literal
+from pydantic import ConfigDict, Field
 
-from pydantic import Field
-
-from mooring_api.base import ApiModel, Condition, PassThrough, Quantity
+from mooring_api import names
+from mooring_api.base import ApiModel, CelRule, PassThrough, cel
+from mooring_api.component import (
+    REPLICAS_IN_ORDER,
+    AutoScaling,
+    Batcher,
+    ComponentFields,
+    LoggerSpec,
+    MetricSpec,
+    ResourceMetric,
+    ScaleMetricTarget,
+)
 from mooring_api.pod_spec import ContainerFields, PodSpecFields
+from mooring_api.service_status import (
+    ComponentStatus,
+    FailureInfo,
+    InferenceServiceStatus,
+    ModelCopiesStatus,
+    ModelStateName,
+    ModelStates,
+    ModelStatus,
+    TrafficTarget,
+)
 from mooring_api.v1alpha1 import Address, Protocol, WorkerSpec
+
+__all__ = [  # the whole API version, wherever its parts are written
+    "FRAMEWORKS",
+    "Address",
+    "AutoScaling",
+    "Batcher",
+    "CanarySpec",
+    "ComponentFields",
+    "ComponentStatus",
+    "Confidential",
+    "Explainer",
+    "FailureInfo",
+    "InferenceService",
+    "InferenceServiceSpec",
+    "InferenceServiceStatus",
+    "LoggerSpec",
+    "MetricSpec",
+    "ModelCopiesStatus",
+    "ModelFormat",
+    "ModelPredictor",
+    "ModelStateName",
+    "ModelStates",
+    "ModelStatus",
+    "Predictor",
+    "PredictorExtension",
+    "Protocol",
+    "ResourceMetric",
+    "ScaleMetricTarget",
+    "StorageSpec",
+    "StorageUriMount",
+    "TrafficTarget",
+    "Transformer",
+    "WorkerPodSpec",
+    "WorkerSpec",
+]
 
 
 class ModelFormat(ApiModel):
@@ -77,113 +131,61 @@ class ModelPredictor(PredictorExtension):
     """Name of the ServingRuntime (looked up first) or ClusterServingRuntime; by default one is chosen."""
 
 
-class ScaleMetricTarget(ApiModel):
-    """The value that a metric is scaled to."""
+FRAMEWORKS = (
+    "sklearn",
+    "xgboost",
+    "tensorflow",
+    "pytorch",
+    "triton",
+    "onnx",
+    "huggingface",
+    "pmml",
+    "lightgbm",
+    "paddle",
+)
+"""The short forms of `model`."""
+_V2_BY_DEFAULT = ("triton", "onnx", "huggingface")
 
-    type: Literal["Utilization", "Value", "AverageValue"] | None = None
-    """How the value counts."""
-    value: Quantity | None = None
-    """The value."""
-    average_value: Quantity | None = None
-    """The value, divided by the number of pods."""
-    average_utilization: int | None = None
-    """Percent of the requested resource."""
-
-
-class ResourceMetric(ApiModel):
-    """A pod resource to scale by."""
-
-    name: Literal["cpu", "memory"]
-    """The resource."""
-    target: ScaleMetricTarget
-    """The value to reach."""
-
-
-class MetricSpec(ApiModel):
-    """A metric to scale by."""
-
-    type: Literal["Resource", "External", "PodMetric"]
-    """Kind of the metric; Resource is what a HorizontalPodAutoscaler reads by itself."""
-    resource: ResourceMetric | None = None
-    """For type Resource."""
-    external: PassThrough | None = None
-    """For type External."""
-    podmetric: PassThrough | None = None
-    """For type PodMetric."""
-
-
-class AutoScaling(ApiModel):
-    """Autoscaling by several metrics."""
-
-    metrics: tuple[MetricSpec, ...] = ()
-    """Metrics to scale by."""
-    behavior: PassThrough | None = None
-    """Scaling behaviour, as in a HorizontalPodAutoscaler."""
-
-
-class LoggerSpec(ApiModel):
-    """Logging of requests and responses."""
-
-    url: str | None = None
-    """Where the events go."""
-    mode: Literal["all", "request", "response"] | None = None
-    """What is logged."""
-    metadata_headers: tuple[str, ...] = ()
-    """Request headers that are logged too."""
-    metadata_annotations: tuple[str, ...] = ()
-    """Annotations that are logged too."""
-    storage: PassThrough | None = None
-    """Storage of the events."""
-    marshaller_url: str | None = None
-    """Service that formats the events."""
-    batch_size: int | None = None
-    """Events of one object in the storage."""
-    batch_interval: str | None = None
-    """How long a batch waits."""
-
-
-class Batcher(ApiModel):
-    """Batching of requests in front of the server."""
-
-    max_batch_size: int | None = None
-    """Instances of a batch."""
-    max_latency: int | None = None
-    """Milliseconds that a batch waits."""
-    timeout: int | None = None
-    """Seconds that a batch may take."""
-
-
-class ComponentFields(PodSpecFields):
-    """What predictor, transformer and explainer have in common."""
-
-    min_replicas: int | None = Field(default=None, ge=0)
-    """Smallest number of pods; 1 by default, 0 stops the component."""
-    max_replicas: int | None = Field(default=None, ge=0)
-    """Largest number of pods. An autoscaler is made only when it is larger than minReplicas."""
-    scale_target: int | None = None
-    """Value of scaleMetric to reach; for cpu percent of the request, 80 by default."""
-    scale_metric: Literal["cpu", "memory", "concurrency", "rps"] | None = None
-    """Metric to scale by; cpu by default."""
-    scale_metric_type: Literal["Utilization", "Value", "AverageValue"] | None = None
-    """How scaleTarget counts."""
-    auto_scaling: AutoScaling | None = None
-    """Autoscaling by several metrics."""
-    container_concurrency: int | None = Field(default=None, ge=0)
-    """Requests that a container takes at once."""
-    timeout: int | None = None
-    """Seconds that a request may take."""
-    canary_traffic_percent: int | None = Field(default=None, ge=0, le=100)
-    """Accepted for compatibility; has no effect without Knative."""
-    logger: LoggerSpec | None = None
-    """Logging of requests and responses."""
-    batcher: Batcher | None = None
-    """Batching of requests."""
-    labels: dict[str, str] | None = None
-    """Labels added to the component's objects."""
-    annotations: dict[str, str] | None = None
-    """Annotations added to the component's objects."""
-    deployment_strategy: PassThrough | None = None
-    """Strategy of the Deployment."""
+_ONE_OF = ("model", *FRAMEWORKS)
+_COUNT = " + ".join(f"(has(self.{field}) ? 1 : 0)" for field in _ONE_OF)
+_NO_URI_IN = " && ".join(f"(!has(self.{field}) || !has(self.{field}.storageUri))" for field in _ONE_OF)
+PREDICTOR_RULES = (
+    CelRule(
+        f"({_COUNT}) <= 1",
+        f"give only one of {', '.join(_ONE_OF)}; a predictor serves one model format",
+    ),
+    CelRule(
+        f"({_COUNT}) >= 1 || (has(self.containers) && size(self.containers) > 0)",
+        "the predictor has nothing to run; give exactly one of model (a model served by a ServingRuntime), "
+        f"{', '.join(FRAMEWORKS)} (short forms of model) or containers (a custom server)",
+    ),
+    CelRule(
+        f"({_COUNT}) == 0 || !has(self.containers) || "
+        f"self.containers.all(c, has(c.name) && c.name != '{names.CONTAINER_MAIN}')",
+        f"both a model and a container named {names.CONTAINER_MAIN} (or unnamed) are given; remove one: beside model, "
+        "containers may only add further containers, with names of their own",
+        field_path=".containers",
+    ),
+    CelRule(
+        f"!has(self.storageUris) || ({_NO_URI_IN})",
+        "both storageUri and storageUris are given; put all of them into storageUris",
+        field_path=".storageUris",
+    ),
+)
+_NAME_MAX = 63 - len(names.app_label(names.predictor_name("")))
+NAME_RULES = (
+    CelRule(
+        f"self.metadata.name.matches('{names.SERVICE_NAME_PATTERN}')",
+        "the name becomes a host name; start with a letter and use lower-case letters, digits and '-' only, no dots",
+        field_path=".metadata.name",
+    ),
+    CelRule(
+        f"size(self.metadata.name) <= {_NAME_MAX}",
+        f"the name is too long for the label '{names.app_label(names.predictor_name('NAME'))}'; "
+        f"use at most {_NAME_MAX} characters",
+        field_path=".metadata.name",
+    ),
+)
 
 
 class WorkerPodSpec(WorkerSpec, PodSpecFields):
@@ -193,7 +195,9 @@ class WorkerPodSpec(WorkerSpec, PodSpecFields):
 class Predictor(ComponentFields):
     """The component that runs the model: exactly one of `model`, a framework's name, or `containers`."""
 
-    name: str | None = Field(default=None, pattern="^[a-z]([-a-z0-9]*[a-z0-9])?$")
+    model_config = ConfigDict(json_schema_extra=cel(REPLICAS_IN_ORDER, *PREDICTOR_RULES))
+
+    name: str | None = Field(default=None, pattern=names.SERVICE_NAME_PATTERN, max_length=63)
     """Name of the predictor, used by canaries."""
     model: ModelPredictor | None = None
     """A model served by a ServingRuntime."""
@@ -217,7 +221,7 @@ class Predictor(ComponentFields):
     """Short form of model with modelFormat lightgbm."""
     paddle: PredictorExtension | None = None
     """Short form of model with modelFormat paddle."""
-    storage_uris: tuple[StorageUriMount, ...] = ()
+    storage_uris: tuple[StorageUriMount, ...] = Field(default=(), max_length=64)
     """Several storage URIs, each with its mount path."""
     storage_container_name: str | None = None
     """Accepted for compatibility: name of a ClusterStorageContainer."""
@@ -236,22 +240,6 @@ class Predictor(ComponentFields):
                 fields |= {"protocol_version": protocol, "model_format": ModelFormat(name=framework)}
                 return ModelPredictor(**fields)
         return None
-
-
-FRAMEWORKS = (
-    "sklearn",
-    "xgboost",
-    "tensorflow",
-    "pytorch",
-    "triton",
-    "onnx",
-    "huggingface",
-    "pmml",
-    "lightgbm",
-    "paddle",
-)
-"""The short forms of `model`."""
-_V2_BY_DEFAULT = ("triton", "onnx", "huggingface")
 
 
 class Transformer(ComponentFields):
@@ -287,122 +275,10 @@ class InferenceServiceSpec(ApiModel):
     """Accepted for compatibility; canaries need weighted routes."""
 
 
-class TrafficTarget(ApiModel):
-    """Part of the traffic and who gets it."""
-
-    latest_revision: bool | None = None
-    """Whether this is the newest revision."""
-    percent: int | None = None
-    """Percent of the traffic."""
-    revision_name: str | None = None
-    """Name of the ReplicaSet."""
-    tag: str | None = None
-    """`prev` for the revision before the newest."""
-    url: str | None = None
-    """URL of the revision."""
-
-
-class ComponentStatus(ApiModel):
-    """What was last observed of a component."""
-
-    url: str | None = None
-    """Where the component answers."""
-    address: Address | None = None
-    """Where the component answers inside the cluster."""
-    latest_created_revision: str | None = None
-    """Name of the newest ReplicaSet."""
-    latest_ready_revision: str | None = None
-    """Name of the newest ReplicaSet that has ready pods."""
-    traffic: tuple[TrafficTarget, ...] = ()
-    """Who gets the traffic."""
-
-
-class ModelCopiesStatus(ApiModel):
-    """How many copies of the model there are."""
-
-    failed_copies: int = 0
-    """Pods that could not load it."""
-    total_copies: int | None = None
-    """Ready pods."""
-
-
-ModelStateName = Literal["", "Pending", "Standby", "Loading", "Loaded", "FailedToLoad"]
-
-
-class ModelStates(ApiModel):
-    """State of the model that serves and of the model that is wanted."""
-
-    active_model_state: ModelStateName
-    """State of the model that serves."""
-    target_model_state: ModelStateName = ""
-    """State of the model that is wanted."""
-
-
-class FailureInfo(ApiModel):
-    """The last failure."""
-
-    location: str | None = None
-    """Where it happened: the pod's name."""
-    reason: (
-        Literal[
-            "ModelLoadFailed",
-            "RuntimeUnhealthy",
-            "RuntimeDisabled",
-            "NoSupportingRuntime",
-            "RuntimeNotRecognized",
-            "InvalidPredictorSpec",
-        ]
-        | None
-    ) = None
-    """Kind of failure."""
-    message: str | None = None
-    """What failed and what to do."""
-    model_revision_name: str | None = None
-    """Revision that failed."""
-    time: str | None = None
-    """When (RFC 3339)."""
-    exit_code: int | None = None
-    """Exit status of the container."""
-
-
-class ModelStatus(ApiModel):
-    """What was last observed of the predictor's model."""
-
-    transition_status: Literal["", "UpToDate", "InProgress", "BlockedByFailedLoad", "InvalidSpec"]
-    """Whether what serves is what is wanted."""
-    states: ModelStates | None = None
-    """State of the model that serves and of the model that is wanted."""
-    last_failure_info: FailureInfo | None = None
-    """The last failure; gone after recovery."""
-    copies: ModelCopiesStatus | None = None
-    """How many copies there are."""
-
-
-class InferenceServiceStatus(ApiModel):
-    """What was last observed of an InferenceService."""
-
-    observed_generation: int | None = None
-    """The metadata.generation that this status speaks of."""
-    conditions: tuple[Condition, ...] = ()
-    """IngressReady, PredictorReady and Ready, sorted by type. Ready is True only when the pods answer."""
-    url: str | None = None
-    """Where the service answers from outside."""
-    address: Address | None = None
-    """Where the service answers inside the cluster."""
-    components: dict[str, ComponentStatus] | None = None
-    """What was last observed of each component."""
-    model_status: ModelStatus | None = None
-    """What was last observed of the predictor's model."""
-    deployment_mode: str | None = None
-    """Standard."""
-    serving_runtime_name: str | None = None
-    """The ServingRuntime in use."""
-    cluster_serving_runtime_name: str | None = None
-    """The ClusterServingRuntime in use."""
-
-
 class InferenceService(ApiModel):
     """A model, or a server that many TrainedModels share, with an address."""
+
+    model_config = ConfigDict(json_schema_extra=cel(*NAME_RULES))
 
     spec: InferenceServiceSpec
     """What is wanted."""
