@@ -19,7 +19,7 @@ class PodSpecFields(ApiModel):
     init_containers: PassThroughList | None = None
     """Containers that run to completion before the others start."""
     ephemeral_containers: PassThroughList | None = None
-    """As in a pod."""
+    """Not used in a Deployment; kept because the pod spec has it."""
     volumes: PassThroughList | None = None
     """Volumes that the containers mount."""
     service_account_name: str | None = None
@@ -43,13 +43,13 @@ class PodSpecFields(ApiModel):
     scheduler_name: str | None = None
     """The scheduler."""
     scheduling_gates: PassThroughList | None = None
-    """As in a pod."""
+    """Gates that keep the pods from being scheduled until they are removed."""
     priority_class_name: str | None = None
     """Priority class."""
     priority: int | None = None
-    """As in a pod."""
+    """Priority of the pods; normally given by priorityClassName."""
     preemption_policy: str | None = None
-    """As in a pod."""
+    """PreemptLowerPriority or Never."""
     security_context: PassThrough | None = None
     """Security attributes of the pod."""
     restart_policy: str | None = None
@@ -57,45 +57,45 @@ class PodSpecFields(ApiModel):
     termination_grace_period_seconds: int | None = None
     """Seconds between the request to stop and the kill."""
     active_deadline_seconds: int | None = None
-    """As in a pod."""
+    """Seconds that a pod may run."""
     dns_policy: str | None = None
-    """As in a pod."""
+    """ClusterFirst, ClusterFirstWithHostNet, Default or None."""
     dns_config: PassThrough | None = None
-    """As in a pod."""
+    """Name servers, search domains and options beside those of dnsPolicy."""
     host_aliases: PassThroughList | None = None
     """Lines added to /etc/hosts."""
     hostname: str | None = None
-    """As in a pod."""
+    """Host name of the pods."""
     hostname_override: str | None = None
-    """As in a pod."""
+    """Host name that the pods see, whatever the cluster calls them."""
     subdomain: str | None = None
-    """As in a pod."""
+    """Subdomain of the pods' host names."""
     host_network: bool | None = None
     """Whether the pod uses the host's network."""
     host_pid: bool | None = Field(default=None, alias="hostPID")
-    """As in a pod."""
+    """Whether the pod uses the host's process namespace."""
     host_ipc: bool | None = Field(default=None, alias="hostIPC")
-    """As in a pod."""
+    """Whether the pod uses the host's IPC namespace."""
     host_users: bool | None = None
-    """As in a pod."""
+    """Whether the pod uses the host's user namespace."""
     set_hostname_as_fqdn: bool | None = Field(default=None, alias="setHostnameAsFQDN")
-    """As in a pod."""
+    """Whether the host name is the fully qualified one."""
     share_process_namespace: bool | None = None
     """Whether the containers see each other's processes."""
     enable_service_links: bool | None = None
-    """As in a pod."""
+    """Whether services of the namespace appear in the environment."""
     readiness_gates: PassThroughList | None = None
     """Further conditions of readiness."""
     runtime_class_name: str | None = None
-    """As in a pod."""
+    """RuntimeClass that runs the containers."""
     resource_claims: PassThroughList | None = None
     """Claims of dynamic resources."""
     resources: PassThrough | None = None
     """Resources of the whole pod."""
     overhead: PassThrough | None = None
-    """As in a pod."""
+    """Resources that the RuntimeClass itself needs."""
     os: PassThrough | None = None
-    """As in a pod."""
+    """Operating system of the containers."""
 
     def pod_spec(self) -> dict[str, Any]:
         """The pod-spec part alone, as Kubernetes spells it, without the fields that are not set."""
@@ -115,21 +115,21 @@ class ContainerFields(ApiModel):
     args: tuple[str, ...] | None = None
     """Arguments added behind the runtime's."""
     working_dir: str | None = None
-    """As in a container."""
+    """Working directory of the command."""
     env: PassThroughList | None = None
     """Environment, merged with the runtime's by name."""
     env_from: PassThroughList | None = None
-    """As in a container."""
+    """ConfigMaps and secrets whose keys become environment variables."""
     ports: PassThroughList | None = None
     """Ports, merged with the runtime's by containerPort."""
     resources: PassThrough | None = None
     """Compute resources."""
     resize_policy: PassThroughList | None = None
-    """As in a container."""
+    """Whether the container restarts when its resources change."""
     volume_mounts: PassThroughList | None = None
     """Mounts, merged with the runtime's by mountPath."""
     volume_devices: PassThroughList | None = None
-    """As in a container."""
+    """Block devices of the container."""
     liveness_probe: PassThrough | None = None
     """Liveness probe."""
     readiness_probe: PassThrough | None = None
@@ -139,21 +139,21 @@ class ContainerFields(ApiModel):
     lifecycle: PassThrough | None = None
     """Hooks after start and before stop."""
     termination_message_path: str | None = None
-    """As in a container."""
+    """File whose content becomes the message of a terminated container."""
     termination_message_policy: str | None = None
-    """As in a container."""
+    """File, or FallbackToLogsOnError."""
     image_pull_policy: str | None = None
-    """As in a container."""
+    """Always, Never or IfNotPresent."""
     security_context: PassThrough | None = None
     """Security attributes of the container."""
     restart_policy: str | None = None
-    """As in a container."""
+    """Restart policy of the container."""
     stdin: bool | None = None
-    """As in a container."""
+    """Whether the container has a standard input."""
     stdin_once: bool | None = None
-    """As in a container."""
+    """Whether the standard input is closed after the first client."""
     tty: bool | None = None
-    """As in a container."""
+    """Whether the container has a terminal."""
 
     def container(self) -> dict[str, Any]:
         """The container part alone, as Kubernetes spells it, without the fields that are not set."""

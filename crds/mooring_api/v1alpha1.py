@@ -30,13 +30,15 @@ URI_RULE = CelRule(
     "Mooring cannot fetch from there; write s3://BUCKET/PATH, gs://BUCKET/PATH, pvc://CLAIM/PATH, http://HOST/FILE or "
     "https://HOST/FILE, without spaces",
 )
+_IS_QUANTITY = "isQuantity(string(self))"
 MEMORY_RULES = (
+    CelRule(_IS_QUANTITY, "memory is no quantity of bytes; write for example 256Mi or 1.5Gi"),
     CelRule(
-        "!isQuantity(string(self)) || quantity(string(self)).compareTo(quantity(string(oldSelf))) == 0",
+        f"!{_IS_QUANTITY} || quantity(string(self)).compareTo(quantity(string(oldSelf))) == 0",
         "memory is immutable; delete and create the model instead",
     ),
     CelRule(
-        "!isQuantity(string(self)) || !quantity(string(self)).isLessThan(quantity('0'))",
+        f"!{_IS_QUANTITY} || !quantity(string(self)).isLessThan(quantity('0'))",
         "memory is negative; write what the model needs when loaded, for example 256Mi",
     ),
 )
