@@ -39,13 +39,13 @@ e2e: $(VENV)/.installed  ## the walk-through on the current kubectl context (MOO
 	$(BIN)/pytest e2e
 
 bench: $(VENV)/.installed  ## measure the control plane on the test node, beside KServe's figures; writes bench/results/
-	$(BIN)/python bench/control_plane.py
+	$(BIN)/python -m bench.control_plane
 
 crds: $(VENV)/.installed  ## write the CRD YAML from the types of crds/mooring_api
 	$(BIN)/python crds/generate.py
 
 images: $(VENV)/.installed  ## build the three images and print their sizes
-	$(BIN)/python e2e/images.py
+	$(BIN)/python -m e2e.images
 
 clean:  ## remove what make made
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
