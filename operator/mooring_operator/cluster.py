@@ -22,6 +22,7 @@ from mooring_operator.observed import Manifest, SecretKeys
 from mooring_operator.plan import Adoption, Event, Ref
 from mooring_operator.ports import ClusterError
 from mooring_operator.resources import BY_KIND, Resource
+from mooring_operator.secret_settings import S3_SETTING_KEYS
 
 FIELD_MANAGER = "mooring"
 _APPLY = {"fieldManager": FIELD_MANAGER, "force": "true"}
@@ -29,21 +30,6 @@ _MERGE_PATCH = "application/merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
 _TIMEOUT = urllib3.Timeout(connect=5.0, read=30.0)
-
-S3_SETTING_KEYS = frozenset(
-    {
-        "S3_ENDPOINT",
-        "AWS_ENDPOINT_URL",
-        "AWS_DEFAULT_REGION",
-        "S3_USE_HTTPS",
-        "S3_VERIFY_SSL",
-        "S3_USER_VIRTUAL_BUCKET",
-        "S3_USE_ACCELERATE",
-        "awsAnonymousCredential",
-        "AWS_CA_BUNDLE",
-    }
-)
-"""Keys of a secret whose values are settings, not credentials; no other value leaves `secret_keys`."""
 
 
 def login() -> client.Configuration:
