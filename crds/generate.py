@@ -1,12 +1,14 @@
-"""Write what is generated from the contract types: the CRDs and the CRD chart's copies of them.
+"""Write what is generated from types: the CRDs, the CRD chart's copies of them, the schema of the chart's `config`.
 
     python crds/generate.py            write the files
     python crds/generate.py --check    write nothing; name the stale files and exit 1
 
 The types are in `mooring_api`; how they become schemas is `mooring_api.crd`. This tool only adds YAML and paths.
+The chart's `config` values are the operator's `Settings`; the rest of its values.schema.json is written by hand.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,10 @@ from typing import Any
 import yaml
 
 from mooring_api import crd
+from mooring_operator.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+VALUES_SCHEMA = ROOT / "charts" / "mooring" / "values.schema.json"
 HEADER = "# Generated from crds/mooring_api by `make crds`; do not edit.\n"
 
 
@@ -40,11 +44,20 @@ def peering(kind: str, *, namespaced: bool) -> dict[str, Any]:
     return crd.definition("kopf.dev", names, namespaced, version)
 
 
+def values_schema(current: str) -> str:
+    """The chart's values.schema.json with the part about `config` made anew from the operator's settings."""
+    document = json.loads(current)
+    config = Settings.model_json_schema(by_alias=True)
+    document["$defs"] = {"quantities": document["$defs"]["quantities"], **config.pop("$defs")}
+    document["properties"]["config"] = config
+    return json.dumps(document, indent=2) + "\n"
+
+
 def outputs() -> dict[Path, str]:
     """Every generated file with its text."""
     manifests = [crd.manifest(kind) for kind in crd.KINDS]
     manifests += [peering("ClusterKopfPeering", namespaced=False), peering("KopfPeering", namespaced=True)]
-    files: dict[Path, str] = {}
+    files = {VALUES_SCHEMA: values_schema(VALUES_SCHEMA.read_text())}
     for manifest in manifests:
         spec = manifest["spec"]
         name = f"{spec['group']}_{spec['names']['plural']}.yaml"
