@@ -120,6 +120,7 @@ def chart_values(target: Target, images: Mapping[str, str]) -> Manifest:
     repository, _, tag = images["operator"].rpartition(":")
     return {
         "image": {"repository": repository, "tag": tag},
+        "runtimes": {"image": images["runtime"]},
         "config": {
             "ingress": {"className": "traefik", "domain": "example.com"},
             "agent": {"image": images["agent"]},

@@ -208,8 +208,7 @@ def test_10_models_come_back_when_the_server_is_killed(walk: Walk) -> None:
 
 
 def test_11_without_the_operator_models_serve_and_delete_works_and_a_new_one_catches_up(walk: Walk) -> None:
-    walk.release.scale_operator(0)
-    try:
+    with walk.release.without_operator():
         walk.space.delete("trainedmodel", "model3-gs")
         added = walk.storage.s3_folder(BUCKET, "model5", models.scaling(7))
         changed = walk.storage.s3_folder(BUCKET, "model4-v2", models.scaling(60))
@@ -218,8 +217,6 @@ def test_11_without_the_operator_models_serve_and_delete_works_and_a_new_one_cat
             manifests.trained_model("model4-pvc", SERVICE, changed, "256Mi"),
         )
         assert walk.front.answer("model1-custom") == 20.0
-    finally:
-        walk.release.scale_operator(1)
     walk.space.until("the new model answers", lambda: walk.front.answer("model5-new") == 7.0, 120)
     walk.space.until("the changed model answers", lambda: walk.front.answer("model4-pvc") == 60.0, 120)
     walk.space.until("the deleted model is gone", lambda: walk.front.infer("model3-gs").status_code == 404)
