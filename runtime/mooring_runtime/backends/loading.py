@@ -1,0 +1,40 @@
+"""From a folder to a loaded, warmed-up backend. Blocking: call it in a loader thread."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mooring_runtime.backends.base import Backend
+from mooring_runtime.backends.files import BackendName, find_model
+from mooring_runtime.backends.model_settings import ModelSettings, read_settings
+
+_MODULES = {
+    BackendName.ALEXNET: "mooring_runtime.backends.alexnet",
+    BackendName.TORCHSCRIPT: "mooring_runtime.backends.torchscript",
+    BackendName.TORCH_EXPORT: "mooring_runtime.backends.torch_export",
+}
+"""Imported on first use: torch takes seconds to import, and torchvision more."""
+
+
+def load_backend(folder: Path, device: str, torch_threads: int) -> tuple[Backend, ModelSettings]:
+    """Load what `folder` holds onto `device` and warm it up.
+
+    Raises:
+        ModelLoadFailed: what is wrong with the files, and what to do.
+        StartupError: the device is not there.
+    """
+    settings = read_settings(folder)
+    model_file = find_model(folder, settings)
+    setup = import_torch(torch_threads)
+    load: Callable[..., Backend] = import_module(_MODULES[model_file.backend]).load
+    backend = load(model_file.path, settings, setup.choose_device(device))
+    backend.warm_up()
+    return backend, settings
+
+
+def import_torch(torch_threads: int) -> Any:
+    """Import torch, which takes seconds the first time, and give it its threads; answers `torch_setup`."""
+    setup = import_module("mooring_runtime.backends.torch_setup")
+    setup.configure(torch_threads)
+    return setup

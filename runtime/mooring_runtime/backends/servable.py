@@ -1,0 +1,56 @@
+"""A backend behind its lane: the servable that folders become."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+from mooring_runtime.backends.base import Backend, Job, run_batch
+from mooring_runtime.errors import NotSupported
+from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
+from mooring_runtime.lane import Lane, LaneLimits
+from mooring_runtime.metrics import Metrics
+from mooring_runtime.servable import Headers, ModelMetadata
+from mooring_runtime.threads import Threads
+
+
+class BackendServable:
+    """Prepares in a codec thread, computes in the lane, never on the loop."""
+
+    def __init__(self, name: str, backend: Backend, limits: LaneLimits, threads: Threads, metrics: Metrics) -> None:
+        self._name = name
+        self._backend = backend
+        self._threads = threads
+        self._lane: Lane[Job, list[InferOutput]] = Lane(
+            name, lambda jobs: run_batch(backend, jobs), threads.lanes, limits, metrics.lane_observer(name)
+        )
+
+    async def is_ready(self) -> bool:
+        """Always: it was loaded and warmed up before it came here."""
+        return True
+
+    async def metadata(self) -> ModelMetadata:
+        """As the files declare."""
+        return self._backend.metadata
+
+    async def infer(self, request: InferRequest, headers: Headers) -> tuple[InferResponse, Headers]:
+        """Answer a v2 request; an id is made up where the client gave none."""
+        if self._backend.heavy_prepare:
+            loop = asyncio.get_running_loop()
+            job = await loop.run_in_executor(self._threads.codec, self._backend.prepare, request)
+        else:
+            job = self._backend.prepare(request)
+        outputs = await self._lane.submit(job)
+        return InferResponse(request.id or str(uuid4()), self._name, outputs), {}
+
+    async def predict(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """Answer a v1 request by way of v2."""
+        response, response_headers = await self.infer(self._backend.from_v1(body), headers)
+        return self._backend.to_v1(response), response_headers
+
+    async def explain(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """Not a thing that files can do."""
+        raise NotSupported(f"Model with name {self._name} has no explainer: deploy one of your own with the SDK.")
+
+    async def close(self) -> None:
+        """Drop the model; memory goes with the last reference."""
+        del self._backend, self._lane

@@ -1,0 +1,125 @@
+"""`mooring-runtime`: serve the models of a folder. Flags are KServe's, spelled with `_` or `-`."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvloop
+
+from mooring_runtime.backends.loading import import_torch
+from mooring_runtime.cpu_limit import cpu_count
+from mooring_runtime.errors import StartupError
+from mooring_runtime.folder_source import FolderSource, Layout, describe
+from mooring_runtime.logging import configure_logging, logger
+from mooring_runtime.metrics import Metrics
+from mooring_runtime.server import Models, serve
+from mooring_runtime.settings import Settings
+from mooring_runtime.threads import Threads
+
+_TRUE = frozenset({"y", "yes", "t", "true", "on", "1"})
+_FALSE = frozenset({"n", "no", "f", "false", "off", "0"})
+
+
+def boolean(text: str) -> bool:
+    """A flag's value as KServe's flags take it."""
+    if text.lower() not in _TRUE | _FALSE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a truth value: use true or false")
+    return text.lower() in _TRUE
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port")
+    return int(text)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Every flag of the server, with `_` and with `-`."""
+    default = Settings()
+
+    def flag(name: str, **kwargs: object) -> None:
+        spellings = dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"])
+        parser.add_argument(*spellings, dest=name, **kwargs)  # type: ignore[arg-type] # argparse's own keywords
+
+    flag("host", default=default.host, help="address to listen on (%(default)s)")
+    flag("http_port", type=_port, default=default.http_port, help="REST port, 0 for any free one (%(default)s)")
+    flag("grpc_port", type=_port, default=default.grpc_port, help="gRPC port, 0 for any free one (%(default)s)")
+    flag("enable_grpc", type=boolean, nargs="?", const=True, default=True, help="serve gRPC (true)")
+    flag(
+        "enable_docs_url", type=boolean, nargs="?", const=True, default=False, help="show the REST API at /docs (false)"
+    )
+    flag("timeout_keep_alive", type=_positive, default=default.timeout_keep_alive_s, help="idle seconds (%(default)s)")
+    for direction in ("send", "receive"):
+        name = f"grpc_max_{direction}_message_length"
+        flag(name, type=_positive, default=getattr(default, name), help="bytes (%(default)s)")
+    flag("model_name", default=default.model_name, help="name of a single model (%(default)s)")
+    flag("model_dir", type=Path, default=default.model_dir, help="folder of a model, or of many (%(default)s)")
+    flag("multi_model", type=boolean, nargs="?", const=True, default=False, help="each subfolder is a model (false)")
+    flag("device", default=default.device, help="auto, cpu, cuda or cuda:N (%(default)s)")
+    flag("workers", type=_positive, default=default.workers, help="batches of a model that run at once (%(default)s)")
+    flag(
+        "max_waiting",
+        type=_positive,
+        default=default.max_waiting,
+        help="requests that may wait for a model (%(default)s)",
+    )
+    flag(
+        "lame_duck_seconds",
+        type=float,
+        default=default.lame_duck_s,
+        help="accept that long after SIGTERM (%(default)s)",
+    )
+    flag("grace_period", type=_positive, default=default.grace_period_s, help="seconds to finish in (%(default)s)")
+
+
+def parse(argv: Sequence[str]) -> tuple[Settings, list[str]]:
+    """Settings, and the flags that are not ours."""
+    parser = argparse.ArgumentParser(prog="mooring-runtime", description=__doc__)
+    parser.add_argument("command", nargs="?", choices=["serve"], default="serve", help="what to do (serve)")
+    add_flags(parser)
+    args, unknown = parser.parse_known_args(argv)
+    values = vars(args)
+    del values["command"]
+    values["lame_duck_s"] = values.pop("lame_duck_seconds")
+    values["grace_period_s"] = values.pop("grace_period")
+    values["timeout_keep_alive_s"] = values.pop("timeout_keep_alive")
+    return Settings(**values), unknown
+
+
+def folder_models(settings: Settings, threads: Threads, metrics: Metrics) -> Models:
+    """The models of `settings.model_dir`."""
+    layout = Layout.of(settings.model_dir, settings.model_name, settings.multi_model)
+    found = layout.names()
+    logger.info("Models in %s: %s", settings.model_dir, describe(found))
+    source = FolderSource(
+        layout, settings.device, cpu_count(), settings.workers, settings.max_waiting, threads, metrics
+    )
+    return Models(source, found, must_load=layout.single is not None)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until told to stop; answers the exit status."""
+    settings, unknown = parse(sys.argv[1:] if argv is None else argv)
+    configure_logging()
+    if unknown:
+        logger.warning("Flags that the runtime does not have are ignored: %s", " ".join(unknown))
+    work = serve(settings, lambda threads, metrics: folder_models(settings, threads, metrics), _warm)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)
+    except StartupError as exc:
+        logger.error("%s", exc)
+        return 1
+    return 0
+
+
+def _warm() -> None:
+    import_torch(cpu_count())

@@ -1,0 +1,126 @@
+"""What every transport asks: health, metadata, inference, repository. Knows no HTTP and no gRPC."""
+
+import asyncio
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from mooring_runtime.errors import ModelLoadFailed, ModelNotFound, ServerNotReady
+from mooring_runtime.infer_type import InferRequest, InferResponse
+from mooring_runtime.metrics import Metrics
+from mooring_runtime.repository import IndexEntry, Repository
+from mooring_runtime.servable import Headers, ModelMetadata
+
+SERVER_NAME = "mooring"
+EXTENSIONS = ("model_repository_extension", "binary_tensor_data")
+
+
+@dataclass(frozen=True)
+class ServerMetadata:
+    """Who answers."""
+
+    name: str
+    version: str
+    extensions: tuple[str, ...]
+
+
+class DataPlane:
+    """One server's models behind transport-free verbs.
+
+    Attributes:
+        repository: The models.
+        metrics: Where requests are counted.
+        started: Set once every model of the start was tried.
+        draining: Set on the way down: not ready any more, still answering.
+    """
+
+    def __init__(self, repository: Repository, metrics: Metrics) -> None:
+        self.repository = repository
+        self.metrics = metrics
+        self.started = False
+        self.draining = asyncio.Event()
+
+    def is_ready(self) -> bool:
+        """Whether requests should come here."""
+        return self.started and not self.draining.is_set()
+
+    def check_ready(self) -> None:
+        """As `is_ready`.
+
+        Raises:
+            ServerNotReady: no; the text says why.
+        """
+        if self.draining.is_set():
+            raise ServerNotReady("It is shutting down.")
+        if not self.started:
+            raise ServerNotReady("It is loading models.")
+
+    def server_metadata(self) -> ServerMetadata:
+        """Who answers."""
+        return ServerMetadata(SERVER_NAME, version("mooring"), EXTENSIONS)
+
+    def model_names(self) -> list[str]:
+        """Names of the models that can answer."""
+        return self.repository.names()
+
+    async def model_ready(self, name: str, model_version: str | None = None) -> bool:
+        """Whether the model can answer.
+
+        Raises:
+            ModelNotFound: unknown name or version.
+            ModelNotReady: nothing serves; the text says why.
+        """
+        with self.repository.lease(name, model_version) as serving:
+            return await serving.servable.is_ready()
+
+    async def model_metadata(self, name: str, model_version: str | None = None) -> tuple[str | None, ModelMetadata]:
+        """Version and declaration of a model."""
+        with self.repository.lease(name, model_version) as serving:
+            return serving.version, await serving.servable.metadata()
+
+    async def infer(
+        self, name: str, model_version: str | None, request: InferRequest, headers: Headers, protocol: str
+    ) -> tuple[InferResponse, Headers]:
+        """Answer a v2 request; `protocol` is the label of the metrics."""
+        with self.repository.lease(name, model_version) as serving, self.metrics.request(name, protocol):
+            response, response_headers = await serving.servable.infer(request, headers)
+            response.model_version = response.model_version or serving.version
+            return response, response_headers
+
+    async def predict(self, name: str, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """Answer a v1 request."""
+        with self.repository.lease(name) as serving, self.metrics.request(name, "v1"):
+            return await serving.servable.predict(body, headers)
+
+    async def explain(self, name: str, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """Explain a v1 request."""
+        with self.repository.lease(name) as serving, self.metrics.request(name, "v1"):
+            return await serving.servable.explain(body, headers)
+
+    def index(self, ready_only: bool) -> list[IndexEntry]:
+        """All known models with their states."""
+        return self.repository.index(ready_only)
+
+    async def load(self, name: str) -> None:
+        """Load or reload a model.
+
+        Raises:
+            ServerNotReady: the server is on its way down.
+        """
+        if self.draining.is_set():
+            raise ServerNotReady("It is shutting down.")
+        await self.repository.load(name)
+
+    async def unload(self, name: str) -> None:
+        """Unload a model."""
+        await self.repository.unload(name)
+
+    async def load_at_start(self, names: list[str]) -> list[Exception]:
+        """Try every model of the start, then be ready; answers what failed, which the index tells as well."""
+        outcomes = await asyncio.gather(*(self.repository.load(name) for name in names), return_exceptions=True)
+        self.started = True
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        unexpected = [exc for exc in failures if not isinstance(exc, ModelLoadFailed | ModelNotFound)]
+        if unexpected:
+            raise unexpected[0]
+        return failures

@@ -1,0 +1,86 @@
+"""What can go wrong, in words that know no HTTP or gRPC code; each transport has one table that maps them.
+
+    ServingError
+    ├── InvalidInput          the request is malformed, or does not fit the model
+    ├── ModelNotFound         no model of that name (or version)
+    ├── ModelNotReady         known, but it is loading, unloading, or its load failed
+    ├── ModelLoadFailed       the files of a model cannot be served: what is wrong with them, and what to do
+    ├── InferenceError        the model itself failed on the request
+    ├── QueueFull             more requests wait for the model than its lane holds
+    ├── ServerNotReady        starting up or draining
+    ├── NotSupported          a verb, protocol or version that this model or server does not have
+    └── StartupError          the process cannot serve at all: bad flag, absent device, taken port
+
+The texts of the first three are KServe's, since its clients match on them (spec: runtime.md section 1.1).
+"""
+
+
+class ServingError(Exception):
+    """Root of the tree; `str()` is the text for the user."""
+
+
+class InvalidInput(ServingError):
+    """The request is malformed, or does not fit the model."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class ModelNotFound(ServingError):
+    """No model of that name, or not in that version."""
+
+    def __init__(self, name: str, detail: str = "") -> None:
+        self.name = name
+        super().__init__(f"Model with name {name} does not exist." + (f" {detail}" if detail else ""))
+
+
+class ModelNotReady(ServingError):
+    """The model is known but cannot answer now."""
+
+    def __init__(self, name: str, detail: str = "") -> None:
+        self.name = name
+        super().__init__(f"Model with name {name} is not ready." + (f" {detail}" if detail else ""))
+
+
+class ModelLoadFailed(ServingError):
+    """The files of a model cannot be served.
+
+    Args:
+        reason: What is wrong with which file.
+        advice: What the owner of the model can do, as a sentence.
+    """
+
+    def __init__(self, reason: str, advice: str) -> None:
+        self.reason = reason
+        super().__init__(f"{reason} {advice}")
+
+
+class InferenceError(ServingError):
+    """The model failed on a request that was well-formed."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class QueueFull(ServingError):
+    """The model's lane holds as many waiting requests as it may."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        super().__init__(f"Model with name {name} has {limit} requests waiting: try again later, or add replicas.")
+
+
+class ServerNotReady(ServingError):
+    """The server is starting up or draining."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("Server is not ready." + (f" {detail}" if detail else ""))
+
+
+class NotSupported(ServingError):
+    """This model or server does not have what was asked for."""
+
+
+class StartupError(ServingError):
+    """The process cannot serve at all; the text names the flag to change."""

@@ -1,0 +1,153 @@
+"""One model's queue: bounded, batching what waits, run off the event loop.
+
+A lane owns no thread. While jobs wait it borrows one of a shared executor, so that five hundred idle models cost no
+thread, and a model that hangs holds one thread and nobody else's queue. Batches form from what waited while the last
+one ran: an idle model answers at once, a busy one fills its batches by itself.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from mooring_runtime.errors import QueueFull
+
+
+class Batchable(Protocol):
+    """What a lane must know of a job."""
+
+    @property
+    def batch_key(self) -> Hashable | None:
+        """Jobs with equal keys may run together; None runs alone."""
+
+    @property
+    def rows(self) -> int:
+        """How much of `max_batch_rows` the job takes."""
+
+
+J = TypeVar("J", bound=Batchable)
+R = TypeVar("R")
+
+
+@dataclass(eq=False)
+class _Waiting(Generic[J, R]):
+    job: J
+    done: asyncio.Future[R]
+    since: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(frozen=True)
+class LaneLimits:
+    """How much a lane takes on."""
+
+    max_waiting: int = 256
+    """Jobs that may wait; one more is refused."""
+    max_batch_rows: int = 1
+    """Rows that run together at most; a larger job runs alone."""
+    concurrency: int = 1
+    """Batches that run at once."""
+
+
+class Lane(Generic[J, R]):
+    """A bounded queue in front of `run`.
+
+    Args:
+        name: The model's name, for errors.
+        run: Called in a thread with jobs of one batch key; answers a result or an exception for each, in order.
+        executor: Where `run` runs; shared by all lanes.
+        limits: How much to take on.
+        observe: Called on the loop after each batch with (rows, seconds that its oldest job waited).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[Sequence[J]], Sequence[R | Exception]],
+        executor: Executor,
+        limits: LaneLimits,
+        observe: Callable[[int, float], None] = lambda rows, waited_s: None,
+    ) -> None:
+        self._name = name
+        self._run = run
+        self._executor = executor
+        self._limits = limits
+        self._observe = observe
+        self._lock = threading.Lock()  # guards the next two: the loop appends, threads take
+        self._waiting: deque[_Waiting[J, R]] = deque()
+        self._running = 0
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait now."""
+        return len(self._waiting)
+
+    async def submit(self, job: J) -> R:
+        """Queue `job` and wait for its result; cancelling the wait takes it out of the queue.
+
+        Raises:
+            QueueFull: as many jobs wait as may.
+            Exception: whatever `run` answered for this job.
+        """
+        loop = asyncio.get_running_loop()
+        entry: _Waiting[J, R] = _Waiting(job, loop.create_future())
+        with self._lock:
+            if len(self._waiting) >= self._limits.max_waiting:
+                raise QueueFull(self._name, self._limits.max_waiting)
+            self._waiting.append(entry)
+            start = self._running < self._limits.concurrency
+            self._running += start
+        if start:
+            self._executor.submit(self._drain, loop)
+        try:
+            return await entry.done
+        except asyncio.CancelledError:
+            self._forget(entry)
+            raise
+
+    def _forget(self, entry: _Waiting[J, R]) -> None:
+        with self._lock:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+
+    def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread: run batches until nothing waits."""
+        while batch := self._take():
+            waited_s = time.perf_counter() - batch[0].since
+            results = self._results([entry.job for entry in batch])
+            loop.call_soon_threadsafe(self._deliver, batch, results, waited_s)
+
+    def _take(self) -> list[_Waiting[J, R]]:
+        """The next batch: the oldest job, and those behind it with the same key while rows are left."""
+        with self._lock:
+            if not self._waiting:
+                self._running -= 1
+                return []
+            batch = [self._waiting.popleft()]
+            key, rows = batch[0].job.batch_key, batch[0].job.rows
+            while key is not None and self._waiting:
+                follower = self._waiting[0].job
+                if follower.batch_key != key or rows + follower.rows > self._limits.max_batch_rows:
+                    break
+                rows += follower.rows
+                batch.append(self._waiting.popleft())
+            return batch
+
+    def _results(self, jobs: Sequence[J]) -> Sequence[R | Exception]:
+        try:
+            return self._run(jobs)
+        except Exception as exc:  # the edge of user code: whatever it raises is the answer
+            return [exc] * len(jobs)
+
+    def _deliver(self, batch: Sequence[_Waiting[J, R]], results: Sequence[R | Exception], waited_s: float) -> None:
+        self._observe(sum(entry.job.rows for entry in batch), waited_s)
+        for entry, result in zip(batch, results, strict=True):
+            if entry.done.done():  # cancelled while it ran
+                continue
+            if isinstance(result, Exception):
+                entry.done.set_exception(result)
+            else:
+                entry.done.set_result(result)

@@ -1,0 +1,212 @@
+"""The models of one server by name: loading, swapping, retiring them, and telling their states.
+
+All methods run on the server's loop. A load builds the new version beside the old one; requests move over in one step,
+and the old version is closed when its last request is answered. A load that fails leaves the old version serving.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Protocol
+
+from mooring_api.v2 import RepositoryState
+from mooring_runtime.errors import ModelNotFound, ModelNotReady
+from mooring_runtime.logging import logger
+from mooring_runtime.metrics import Metrics
+from mooring_runtime.servable import Servable
+
+DRAIN_S = 30.0
+"""How long a retired version may take to answer what it has begun; a model that hangs is dropped then."""
+
+
+class ModelSource(Protocol):
+    """Where models come from."""
+
+    @property
+    def versioned(self) -> bool:
+        """Whether loads are counted as versions, or models have no version at all."""
+
+    async def open(self, name: str) -> Servable:
+        """Load and warm up the model.
+
+        Raises:
+            ModelNotFound: the source has none of that name.
+            ModelLoadFailed: it has, but it cannot be served.
+        """
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """One line of the repository index."""
+
+    name: str
+    version: str | None
+    state: RepositoryState
+    reason: str
+
+
+@dataclass(eq=False)
+class _Serving:
+    servable: Servable
+    version: str | None
+    in_flight: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(eq=False)
+class _Slot:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    serving: _Serving | None = None
+    state: RepositoryState = RepositoryState.LOADING
+    reason: str = ""
+    loads: int = 0
+
+
+class Repository:
+    """Models by name, in the order in which they were first loaded.
+
+    Args:
+        source: Opens models.
+        tasks: Owns loads and drains, so that a client that hangs up does not stop half-way what it began.
+        metrics: Where loads are counted.
+    """
+
+    def __init__(self, source: ModelSource, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
+        self._source = source
+        self._tasks = tasks
+        self._metrics = metrics
+        self._slots: dict[str, _Slot] = {}
+
+    def names(self) -> list[str]:
+        """Names of the models that can answer."""
+        return [name for name, slot in self._slots.items() if slot.serving]
+
+    def index(self, ready_only: bool = False) -> list[IndexEntry]:
+        """All known models with their states."""
+        return [
+            IndexEntry(name, slot.serving.version if slot.serving else None, slot.state, slot.reason)
+            for name, slot in self._slots.items()
+            if not ready_only or slot.state is RepositoryState.READY
+        ]
+
+    @contextmanager
+    def lease(self, name: str, version: str | None = None) -> Iterator[_Serving]:
+        """The serving version of a model, kept alive for the block.
+
+        Raises:
+            ModelNotFound: unknown name, or not in that version.
+            ModelNotReady: known, but nothing serves.
+        """
+        serving = self._serving(name, version)
+        serving.in_flight += 1
+        try:
+            yield serving
+        finally:
+            serving.in_flight -= 1
+            if not serving.in_flight:
+                serving.idle.set()
+
+    def _serving(self, name: str, version: str | None) -> _Serving:
+        slot = self._slots.get(name)
+        if slot is None:
+            raise ModelNotFound(name)
+        if slot.serving is None:
+            raise ModelNotReady(name, slot.reason or f"It is {slot.state}.")
+        if version and version != slot.serving.version:
+            raise ModelNotFound(name, f"Version {version} is not there; version {slot.serving.version} is.")
+        return slot.serving
+
+    async def load(self, name: str) -> None:
+        """Load `name`, or its next version; returns when requests reach it.
+
+        Raises:
+            ModelNotFound: the source has no such model.
+            ModelLoadFailed: it cannot be served; the old version, where there is one, still is.
+        """
+        await self._to_the_end(self._load(name))
+
+    async def unload(self, name: str) -> None:
+        """Forget `name`; returns when what it had begun is answered and it is closed.
+
+        Raises:
+            ModelNotFound: unknown name.
+        """
+        await self._to_the_end(self._unload(name))
+
+    async def unload_all(self) -> None:
+        """Unload every model, at once."""
+        await asyncio.gather(*(self.unload(name) for name in list(self._slots)), return_exceptions=True)
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` even if the caller is cancelled; its error is the caller's, never the task group's."""
+
+        async def outcome() -> Exception | None:
+            try:
+                await work
+            except Exception as exc:  # handed to the caller
+                return exc
+            return None
+
+        error = await asyncio.shield(self._tasks.create_task(outcome()))
+        if error is not None:
+            raise error
+
+    async def _load(self, name: str) -> None:
+        slot = self._slots.get(name) or _Slot()
+        async with slot.lock:
+            self._slots[name] = slot
+            slot.state = RepositoryState.READY if slot.serving else RepositoryState.LOADING
+            slot.reason = "loading a new version" if slot.serving else "loading"
+            started = perf_counter()
+            try:
+                servable = await self._source.open(name)
+            except Exception as exc:
+                self._load_failed(name, slot, exc)
+                raise
+            slot.loads += 1
+            old, slot.serving = slot.serving, _Serving(servable, str(slot.loads) if self._source.versioned else None)
+            slot.state, slot.reason = RepositoryState.READY, ""
+            seconds = perf_counter() - started
+            self._metrics.load_seconds.labels("ok").observe(seconds)
+            logger.info("Loaded model %s%s in %.3f s", name, f" version {slot.loads}" * (slot.loads > 1), seconds)
+        if old is not None:
+            self._tasks.create_task(_retire(name, old))
+
+    def _load_failed(self, name: str, slot: _Slot, exc: Exception) -> None:
+        self._metrics.load_seconds.labels("failed").observe(0)
+        logger.error("Could not load model %s: %s", name, exc)
+        if slot.serving:
+            slot.reason = f"the last load failed, the version before it serves: {exc}"
+        elif isinstance(exc, ModelNotFound):
+            del self._slots[name]
+        else:
+            slot.state, slot.reason = RepositoryState.UNAVAILABLE, str(exc)
+
+    async def _unload(self, name: str) -> None:
+        slot = self._slots.get(name)
+        if slot is None:
+            raise ModelNotFound(name)
+        async with slot.lock:
+            if self._slots.get(name) is not slot:  # two unloads met; the first one did it
+                raise ModelNotFound(name)
+            serving, slot.serving = slot.serving, None
+            slot.state, slot.reason = RepositoryState.UNLOADING, "unloading"
+            try:
+                if serving is not None:
+                    await _retire(name, serving)
+            finally:
+                del self._slots[name]
+        logger.info("Unloaded model %s", name)
+
+
+async def _retire(name: str, serving: _Serving) -> None:
+    """Close a version when its last request is answered."""
+    if serving.in_flight:
+        serving.idle.clear()
+        try:
+            await asyncio.wait_for(serving.idle.wait(), DRAIN_S)
+        except TimeoutError:
+            logger.warning("Model %s still runs %d requests after %d s: closing it", name, serving.in_flight, DRAIN_S)
+    await serving.servable.close()

@@ -1,0 +1,37 @@
+"""The HTTP application: routers, metrics, nothing global."""
+
+from fastapi import FastAPI
+from prometheus_client.exposition import choose_encoder
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mooring_runtime.dataplane import SERVER_NAME, DataPlane
+from mooring_runtime.rest_api.v1 import v1_router
+from mooring_runtime.rest_api.v2 import v2_router
+from mooring_runtime.threads import Threads
+
+
+def create_app(dataplane: DataPlane, threads: Threads, docs: bool = False) -> FastAPI:
+    """An application over `dataplane`.
+
+    Args:
+        dataplane: Answers.
+        threads: Where large bodies are parsed.
+        docs: Whether `/docs` shows the API.
+    """
+    app = FastAPI(
+        title=f"{SERVER_NAME} runtime",
+        version=dataplane.server_metadata().version,
+        docs_url="/docs" if docs else None,
+        redoc_url=None,
+    )
+    app.include_router(v1_router(dataplane, threads))
+    app.include_router(v2_router(dataplane, threads))
+
+    async def metrics(request: Request) -> Response:
+        """Prometheus metrics."""
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(dataplane.metrics.registry), headers={"content-type": content_type})
+
+    app.add_api_route("/metrics", metrics, methods=["GET"], response_model=None)
+    return app

@@ -1,0 +1,112 @@
+"""The v1 protocol (TensorFlow Serving's shape, as KServe serves it)."""
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from mooring_runtime.dataplane import DataPlane
+from mooring_runtime.errors import InvalidInput, ModelNotReady
+from mooring_runtime.infer_type import InferResponse
+from mooring_runtime.rest_api.disconnect import while_connected
+from mooring_runtime.rest_api.errors import answering_errors, json_response
+from mooring_runtime.rest_api.v2 import CLIENT_CLOSED_REQUEST
+from mooring_runtime.rest_api.v2_wire import response_document
+from mooring_runtime.threads import Threads
+
+JSON_TYPES = frozenset(
+    {
+        "",
+        "application/json",
+        "application/cloudevents+json",
+        "application/ld+json",
+        "application/octet-stream",
+        "application/x-www-form-urlencoded",
+    }
+)
+"""Media types of bodies that are JSON: KServe's list, and what `curl -d` sends when it is told nothing."""
+
+
+def parse_body(body: bytes, content_type: str) -> Any:
+    """Decoded JSON, or the bytes themselves when the media type says that they are something else.
+
+    Raises:
+        InvalidInput: it should be JSON and is not.
+    """
+    if content_type.partition(";")[0].strip().lower() not in JSON_TYPES:
+        return body
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise InvalidInput(f"Unrecognized request format: {exc}") from None
+
+
+def render_result(result: Any, headers: dict[str, str]) -> Response:
+    """What a model answered: text and bytes go out as they are, anything else as JSON."""
+    if isinstance(result, str | bytes):
+        return Response(result, headers=headers)
+    if isinstance(result, InferResponse):
+        result = response_document(result)
+    return json_response(result, headers=headers)
+
+
+class V1Endpoints:
+    """The handlers; each answers a response and raises domain errors."""
+
+    def __init__(self, dataplane: DataPlane, threads: Threads) -> None:
+        self._dataplane = dataplane
+        self._threads = threads
+
+    async def alive(self, request: Request) -> Response:
+        """Server liveness."""
+        return json_response({"status": "alive"})
+
+    async def models(self, request: Request) -> Response:
+        """Names of the models that can answer."""
+        return json_response({"models": self._dataplane.model_names()})
+
+    async def model_ready(self, request: Request, model_name: str) -> Response:
+        """Model readiness."""
+        if not await self._dataplane.model_ready(model_name):
+            raise ModelNotReady(model_name)
+        return json_response({"name": model_name, "ready": True})
+
+    async def predict(self, request: Request, model_name: str) -> Response:
+        """Prediction."""
+        return await self._run(request, model_name, self._dataplane.predict)
+
+    async def explain(self, request: Request, model_name: str) -> Response:
+        """Explanation."""
+        return await self._run(request, model_name, self._dataplane.explain)
+
+    async def _run(self, request: Request, model_name: str, verb: Any) -> Response:
+        body = await request.body()
+        content_type = request.headers.get("content-type", "")
+        payload = await self._threads.code(len(body), parse_body, body, content_type)
+        try:
+            work = verb(model_name, payload, dict(request.headers))
+            result, headers = await while_connected(request, work)
+        except ClientDisconnect:
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        return render_result(result, headers)
+
+
+def v1_router(dataplane: DataPlane, threads: Threads) -> APIRouter:
+    """The routes, as a table."""
+    v1 = V1Endpoints(dataplane, threads)
+    routes = (
+        ("GET", "/", v1.alive),
+        ("GET", "/v1/models", v1.models),
+        ("POST", "/v1/models/{model_name}:predict", v1.predict),
+        ("POST", "/v1/models/{model_name}:explain", v1.explain),
+        ("GET", "/v1/models/{model_name}", v1.model_ready),
+    )
+    router = APIRouter(tags=["v1"])
+    for method, path, endpoint in routes:
+        router.add_api_route(
+            path, answering_errors(endpoint), methods=[method], status_code=HTTPStatus.OK, response_model=None
+        )
+    return router

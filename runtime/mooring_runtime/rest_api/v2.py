@@ -1,0 +1,135 @@
+"""The Open Inference Protocol over REST, with the repository extension."""
+
+from http import HTTPStatus
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from mooring_runtime.dataplane import DataPlane
+from mooring_runtime.errors import InvalidInput, ModelNotReady
+from mooring_runtime.rest_api.disconnect import while_connected
+from mooring_runtime.rest_api.errors import answering_errors, json_response
+from mooring_runtime.rest_api.v2_wire import HEADER_LENGTH, parse_request, render_response
+from mooring_runtime.servable import TensorMetadata
+from mooring_runtime.threads import Threads
+
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's number; nobody reads it but the metrics of a proxy."""
+
+
+class V2Endpoints:
+    """The handlers; each answers a response and raises domain errors."""
+
+    def __init__(self, dataplane: DataPlane, threads: Threads) -> None:
+        self._dataplane = dataplane
+        self._threads = threads
+
+    async def server_metadata(self, request: Request) -> Response:
+        """Server metadata."""
+        server = self._dataplane.server_metadata()
+        return json_response({"name": server.name, "version": server.version, "extensions": server.extensions})
+
+    async def live(self, request: Request) -> Response:
+        """Server liveness: the event loop turns."""
+        return json_response({"live": True})
+
+    async def ready(self, request: Request) -> Response:
+        """Server readiness: every model of the start was tried, and the server is not on its way down."""
+        self._dataplane.check_ready()
+        return json_response({"ready": True})
+
+    async def models(self, request: Request) -> Response:
+        """Names of the models that can answer."""
+        return json_response({"models": self._dataplane.model_names()})
+
+    async def model_metadata(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
+        """Model metadata."""
+        version, metadata = await self._dataplane.model_metadata(model_name, model_version)
+        return json_response(
+            {
+                "name": model_name,
+                "versions": None if version is None else [version],
+                "platform": metadata.platform,
+                "inputs": [_tensor(tensor) for tensor in metadata.inputs],
+                "outputs": [_tensor(tensor) for tensor in metadata.outputs],
+            }
+        )
+
+    async def model_ready(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
+        """Model readiness."""
+        if not await self._dataplane.model_ready(model_name, model_version):
+            raise ModelNotReady(model_name)
+        return json_response({"name": model_name, "ready": True})
+
+    async def infer(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
+        """Inference; bodies are JSON whatever their content type, or JSON and raw tensors."""
+        body = await request.body()
+        infer_request = await self._threads.code(
+            len(body), parse_request, body, request.headers.get(HEADER_LENGTH), model_name
+        )
+        work = self._dataplane.infer(model_name, model_version, infer_request, dict(request.headers), "v2")
+        try:
+            response, extra_headers = await while_connected(request, work)
+        except ClientDisconnect:
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        size = sum(output.as_numpy().nbytes for output in response.outputs)
+        content, headers = await self._threads.code(size, render_response, response, infer_request)
+        return Response(content, headers={**extra_headers, **headers})
+
+    async def index(self, request: Request) -> Response:
+        """Repository index; `{"ready": true}` leaves out what is not ready."""
+        body = await request.body()
+        try:
+            wishes = orjson.loads(body) if body.strip() else {}
+        except orjson.JSONDecodeError as exc:
+            raise InvalidInput(f"Unrecognized request format: {exc}") from None
+        ready_only = isinstance(wishes, dict) and wishes.get("ready") is True
+        return json_response(
+            [
+                {"name": entry.name, "version": entry.version, "state": entry.state, "reason": entry.reason}
+                for entry in self._dataplane.index(ready_only)
+            ]
+        )
+
+    async def load(self, request: Request, model_name: str) -> Response:
+        """Load a model, or load it anew; answers when requests reach it."""
+        await self._dataplane.load(model_name)
+        return json_response({"name": model_name, "load": True})
+
+    async def unload(self, request: Request, model_name: str) -> Response:
+        """Unload a model; answers when it is gone."""
+        await self._dataplane.unload(model_name)
+        return json_response({"name": model_name, "unload": True})
+
+
+def _tensor(tensor: TensorMetadata) -> dict[str, object]:
+    return {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
+
+
+def v2_router(dataplane: DataPlane, threads: Threads) -> APIRouter:
+    """The routes, as a table."""
+    v2 = V2Endpoints(dataplane, threads)
+    model, version = "/v2/models/{model_name}", "/v2/models/{model_name}/versions/{model_version}"
+    routes = (
+        ("GET", "/v2", v2.server_metadata),
+        ("GET", "/v2/health/live", v2.live),
+        ("GET", "/v2/health/ready", v2.ready),
+        ("GET", "/v2/models", v2.models),
+        ("GET", model, v2.model_metadata),
+        ("GET", f"{model}/ready", v2.model_ready),
+        ("POST", f"{model}/infer", v2.infer),
+        ("GET", version, v2.model_metadata),
+        ("GET", f"{version}/ready", v2.model_ready),
+        ("POST", f"{version}/infer", v2.infer),
+        ("POST", "/v2/repository/index", v2.index),
+        ("POST", "/v2/repository/models/{model_name}/load", v2.load),
+        ("POST", "/v2/repository/models/{model_name}/unload", v2.unload),
+    )
+    router = APIRouter(tags=["v2"])
+    for method, path, endpoint in routes:
+        router.add_api_route(
+            path, answering_errors(endpoint), methods=[method], status_code=HTTPStatus.OK, response_model=None
+        )
+    return router

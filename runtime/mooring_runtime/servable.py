@@ -1,0 +1,49 @@
+"""What the data plane serves: a loaded model, whoever wrote it."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mooring_runtime.infer_type import InferRequest, InferResponse
+
+Headers = dict[str, str]
+"""Lower-case header names (REST) or metadata keys (gRPC) to values."""
+
+
+@dataclass(frozen=True)
+class TensorMetadata:
+    """An input or output that a model declares; -1 in `shape` stands for any size."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """What a model tells of itself."""
+
+    platform: str = ""
+    inputs: tuple[TensorMetadata, ...] = ()
+    outputs: tuple[TensorMetadata, ...] = ()
+
+
+class Servable(Protocol):
+    """A loaded, warmed-up model. Its methods run on the server's loop and never block it."""
+
+    async def is_ready(self) -> bool:
+        """Whether it can answer now."""
+
+    async def metadata(self) -> ModelMetadata:
+        """What it declares."""
+
+    async def infer(self, request: InferRequest, headers: Headers) -> tuple[InferResponse, Headers]:
+        """Answer a v2 request, and name headers to send with the answer."""
+
+    async def predict(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """Answer a v1 request: decoded JSON (or bytes) in; dict, str or bytes out."""
+
+    async def explain(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """Explain a v1 request."""
+
+    async def close(self) -> None:
+        """Free what the model holds; nothing is in flight any more."""

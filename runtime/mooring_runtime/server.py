@@ -1,0 +1,184 @@
+"""One server process: listen at once, load behind, drain in order.
+
+Up: listen -> import torch and load -> ready. Down, on SIGTERM, SIGINT or SIGQUIT: not ready -> (lame duck) -> stop
+accepting -> finish what is in flight -> unload. This module owns the signals; uvicorn and gRPC install none.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+
+import uvicorn
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from mooring_runtime.cpu_limit import cpu_count
+from mooring_runtime.dataplane import DataPlane
+from mooring_runtime.errors import StartupError
+from mooring_runtime.logging import logger
+from mooring_runtime.metrics import Metrics
+from mooring_runtime.repository import ModelSource, Repository
+from mooring_runtime.rest_api.app import create_app
+from mooring_runtime.settings import Settings
+from mooring_runtime.threads import Threads
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a running server listens."""
+
+    host: str
+    http_port: int
+    grpc_port: int | None
+    """None when gRPC is off."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """What a server serves."""
+
+    source: ModelSource
+    at_start: Sequence[str]
+    """Names to load once the server listens."""
+    must_load: bool
+    """Whether a model of the start that fails is the end of the server, or only of that model."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that listens."""
+
+    dataplane: DataPlane
+    address: Address
+
+
+class _Uvicorn(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Signals have one owner, and it is not uvicorn."""
+        yield
+
+
+def new_metrics() -> Metrics:
+    """Metrics on a registry of their own, with the process's."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return Metrics(registry)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound, listening socket.
+
+    Raises:
+        StartupError: the port is taken or not ours to take.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(2048)
+    except OSError as exc:
+        sock.close()
+        raise StartupError(f"Cannot listen on {host}:{port}: {exc.strerror}. Choose another --http_port.") from exc
+    sock.setblocking(False)
+    return sock
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, models: Callable[[Threads, Metrics], Models], warm: Callable[[], object] | None = None
+) -> AsyncIterator[Running]:
+    """A server that listens for the block and drains after it.
+
+    Args:
+        settings: How to run.
+        models: Makes what to serve, given the pools and metrics to serve it with.
+        warm: Called in a loader thread right after listening (imports torch).
+    """
+    threads, metrics = Threads.for_cpus(cpu_count()), new_metrics()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            chosen = models(threads, metrics)
+            dataplane = DataPlane(Repository(chosen.source, tasks, metrics), metrics)
+            async with _transports(settings, dataplane, threads, tasks) as address:
+                if warm is not None:
+                    tasks.create_task(threads.load(warm))
+                starting = tasks.create_task(_start_models(dataplane, chosen))
+                try:
+                    yield Running(dataplane, address)
+                finally:
+                    dataplane.draining.set()
+                    starting.cancel()
+            await dataplane.repository.unload_all()
+    finally:
+        threads.shut_down()
+
+
+async def _start_models(dataplane: DataPlane, models: Models) -> None:
+    failures = await dataplane.load_at_start(list(models.at_start))
+    if failures and models.must_load:
+        raise StartupError(f"Nothing to serve. {failures[0]}")
+    logger.info("Ready with %d of %d models", len(dataplane.model_names()), len(models.at_start))
+
+
+@asynccontextmanager
+async def _transports(
+    settings: Settings, dataplane: DataPlane, threads: Threads, tasks: asyncio.TaskGroup
+) -> AsyncIterator[Address]:
+    """REST for the block; on the way out stop accepting and finish what is in flight."""
+    sock = listen(settings.host, settings.http_port)
+    config = uvicorn.Config(
+        create_app(dataplane, threads, settings.enable_docs_url),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=settings.timeout_keep_alive_s,
+        timeout_graceful_shutdown=settings.grace_period_s,
+    )
+    http = _Uvicorn(config)
+    serving = tasks.create_task(http.serve(sockets=[sock]))
+    try:
+        port = sock.getsockname()[1]
+        logger.info("Listening on http://%s:%d", settings.host, port)
+        yield Address(settings.host, port, None)
+    finally:
+        http.should_exit = True
+        await serving
+
+
+async def serve(
+    settings: Settings, models: Callable[[Threads, Metrics], Models], warm: Callable[[], object] | None = None
+) -> None:
+    """Serve until a signal comes, then drain. A second signal skips the lame-duck time.
+
+    Raises:
+        StartupError: it cannot serve at all.
+    """
+    loop = asyncio.get_running_loop()
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, signalled)
+    try:
+        async with running(settings, models, warm) as server:
+            await stop.wait()
+            logger.info("Stopping: not ready any more")
+            server.dataplane.draining.set()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(hurry.wait(), settings.lame_duck_s)
+    except* StartupError as group:
+        raise group.exceptions[0] from None
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+    logger.info("Stopped")

@@ -1,0 +1,36 @@
+"""How one server is to run; parsed once, by `cli` or the SDK."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mooring_api import names
+
+EIGHT_MIB = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Defaults are KServe's where it has the flag (spec: runtime.md section 3.1)."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a pod's address is not known beforehand
+    http_port: int = names.HTTP_PORT
+    """0 takes any free port."""
+    grpc_port: int = names.GRPC_PORT
+    enable_grpc: bool = True
+    enable_docs_url: bool = False
+    timeout_keep_alive_s: int = 65
+    """Longer than the idle timeout of the proxies in front."""
+    grpc_max_send_message_length: int = EIGHT_MIB
+    grpc_max_receive_message_length: int = EIGHT_MIB
+    model_name: str = "model"
+    model_dir: Path = Path(names.MODEL_DIR)
+    multi_model: bool = False
+    device: str = "auto"
+    workers: int = 1
+    """Batches of one model that run at once, in this process: one copy of the model serves them all."""
+    max_waiting: int = 256
+    """Requests that may wait for one model."""
+    lame_duck_s: float = 1.0
+    """How long a server that is told to stop still accepts: endpoints are withdrawn while it is told."""
+    grace_period_s: int = 30
+    """How long requests in flight may take after that."""
