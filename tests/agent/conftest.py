@@ -1,0 +1,303 @@
+"""A fake model server, the agent run in-process against it, and real storage servers."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import aiohttp
+import boto3
+import pytest
+from aiohttp import web
+from moto.server import ThreadedMotoServer
+
+from mooring_agent import main
+from mooring_agent.plan import Backoff
+from mooring_agent.settings import S3Settings, Settings, StorageSettings
+from mooring_api import model_config
+from mooring_api.agent_status import AgentModel, AgentStatus
+from mooring_api.model_config import ModelConfig
+from mooring_api.v1alpha1 import ModelSpec
+
+
+class FakeRuntime:
+    """A v2 model server: it records calls, and can be late, be restarted, refuse models, and lack endpoints."""
+
+    def __init__(self, model_dir: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.model_dir = model_dir
+        self.calls: list[str] = []
+        """`load NAME`, `unload NAME`, in order."""
+        self.ready: dict[str, str] = {}
+        """Loaded model -> content of its file `weights` when it was loaded."""
+        self.refused: set[str] = set()
+        """Contents of `weights` that cannot be loaded."""
+        self.has_index = True
+        self.has_ready = True
+        self.gate: asyncio.Event | None = None
+        """Holds load calls while it is not set."""
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen, with no model loaded."""
+        app = web.Application()
+        app.router.add_post("/v2/repository/models/{name}/load", self._load)
+        app.router.add_post("/v2/repository/models/{name}/unload", self._unload)
+        app.router.add_post("/v2/repository/index", self._index)
+        app.router.add_get("/v2/models/{name}/ready", self._ready)
+        app.router.add_get("/v2/health/ready", self._health)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+
+    async def stop(self) -> None:
+        """Stop listening and lose every model, as a container that ends."""
+        self.ready.clear()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def loads(self, name: str) -> int:
+        """How often `name` was asked to be loaded."""
+        return self.calls.count(f"load {name}")
+
+    async def _load(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        assert await request.json() == {}
+        self.calls.append(f"load {name}")
+        if self.gate is not None:
+            await self.gate.wait()
+        weights = (self.model_dir / name / "weights").read_text()
+        if weights in self.refused:
+            return web.json_response({"error": f"cannot read {weights}"}, status=503)
+        self.ready[name] = weights
+        return web.json_response({"name": name, "load": True})
+
+    async def _unload(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        self.calls.append(f"unload {name}")
+        if self.ready.pop(name, None) is None:
+            return web.json_response({"error": f"Model with name {name} does not exist."}, status=404)
+        return web.json_response({"name": name, "unload": True})
+
+    async def _index(self, _request: web.Request) -> web.Response:
+        if not self.has_index:
+            return web.json_response({"error": "no such route"}, status=404)
+        return web.json_response([{"name": name, "state": "READY"} for name in self.ready])
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        is_ready = self.has_ready and request.match_info["name"] in self.ready
+        return web.Response(status=200 if is_ready else 404)
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return web.Response(status=200)
+
+
+@dataclass
+class S3Server:
+    """A real S3 server, filled by the test."""
+
+    endpoint: str
+    client: Any
+
+    def put(self, bucket: str, files: dict[str, bytes | str]) -> None:
+        """Make `bucket` and its objects."""
+        self.client.create_bucket(Bucket=bucket)
+        for key, body in files.items():
+            self.client.put_object(Bucket=bucket, Key=key, Body=body)
+
+    @property
+    def settings(self) -> S3Settings:
+        """As an agent in the pod would have them."""
+        return S3Settings(
+            endpoint=self.endpoint, region="us-east-1", access_key="test", secret_key="test", addressing="path"
+        )
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """One S3 server for the session; each test uses a bucket of its own."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    client = boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    yield S3Server(endpoint, client)
+    server.stop()
+
+
+class ConfigFolder:
+    """A mounted ConfigMap: files behind a `..data` link that is swapped by rename, as kubelet does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._count = 0
+
+    def write(self, text: str) -> None:
+        """Replace models.json atomically."""
+        self._count += 1
+        version = self.path / f"..v{self._count}"
+        version.mkdir(parents=True)
+        (version / "models.json").write_text(text)
+        link = self.path / "..data_tmp"
+        link.symlink_to(version.name)
+        link.rename(self.path / "..data")
+        visible = self.path / "models.json"
+        if not visible.is_symlink():
+            visible.symlink_to("..data/models.json")
+
+    def want(self, models: dict[str, str], memory: str = "1Mi") -> str:
+        """Write a list of name -> storage URI; returns its digest."""
+        entries = [
+            ModelConfig(model_name=name, model_spec=ModelSpec(storage_uri=uri, framework="custom", memory=memory))
+            for name, uri in models.items()
+        ]
+        text = model_config.dumps(entries)
+        self.write(text)
+        return model_config.digest(text)
+
+
+@dataclass
+class Agent:
+    """One agent with its pod's volumes and its model server."""
+
+    root: Path
+    runtime: FakeRuntime
+    config: ConfigFolder
+    storage: StorageSettings
+    port: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def model_dir(self) -> Path:
+        """The shared model volume."""
+        return self.root / "models"
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Agent"]:
+        """The agent's whole process but for its signals."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        options: dict[str, Any] = {"backoff": Backoff(0.05, 0.2), **self.options}
+        settings = Settings(
+            host="127.0.0.1",
+            port=self.port,
+            component_port=self.runtime.port,
+            config_dir=self.config.path,
+            model_dir=self.model_dir,
+            storage=self.storage,
+            **options,
+        )
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(main.run(settings, stop))
+            try:
+                yield self
+            finally:
+                stop.set()
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Status and body of one of the agent's endpoints."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{self.port}{path}") as answer,
+        ):
+            return answer.status, await answer.text()
+
+    async def status(self, query: str = "") -> AgentStatus:
+        """The status document."""
+        code, text = await self.get(f"/v1/agent/models{query}")
+        assert code == 200, text
+        return AgentStatus.model_validate_json(text)
+
+    async def until(self, is_met: Callable[[AgentStatus], bool], timeout_s: float = 10.0) -> AgentStatus:
+        """The first status that meets the condition, followed by long polls."""
+        deadline = monotonic() + timeout_s
+        query = ""
+        while True:
+            try:
+                status = await self.status(query)
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(0.01)
+            else:
+                if is_met(status):
+                    return status
+                query = f"?after={status.revision}&timeout_s=0.5"
+            assert monotonic() < deadline, f"never met; last: {query and status.model_dump_json(indent=1)}"
+
+    async def loaded(self, *names: str, timeout_s: float = 10.0) -> AgentStatus:
+        """Wait until exactly these models are there and loaded in the wanted version."""
+        return await self.until(
+            lambda status: (
+                [model.name for model in status.models] == sorted(names) and all(map(is_loaded, status.models))
+            ),
+            timeout_s,
+        )
+
+
+def is_loaded(model: AgentModel) -> bool:
+    """Whether the wanted version serves."""
+    return model.state == "Loaded" and model.loaded_id == model.wanted_id
+
+
+@pytest.fixture
+async def runtime(tmp_path: Path) -> AsyncIterator[FakeRuntime]:
+    """A model server that listens."""
+    server = FakeRuntime(tmp_path / "models")
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+def agent(tmp_path: Path, runtime: FakeRuntime) -> Agent:
+    """An agent that is not running yet, with claims under `claims/`."""
+    (tmp_path / "models").mkdir()
+    storage = StorageSettings(pvc_dir=tmp_path / "claims")
+    return Agent(tmp_path, runtime, ConfigFolder(tmp_path / "config"), storage)
+
+
+@pytest.fixture
+def claim(tmp_path: Path) -> Callable[[str, str], str]:
+    """Write a model's `weights` into the claim `data` and get its URI: storage without a server."""
+
+    def write(path: str, weights: str) -> str:
+        folder = tmp_path / "claims" / "data" / path
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "weights").write_text(weights)
+        return f"pvc://data/{path}"
+
+    return write
+
+
+@pytest.fixture
+async def eventually() -> Callable[[Callable[[], bool]], Any]:
+    """Wait until a condition holds."""
+
+    async def wait(is_met: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        deadline = monotonic() + timeout_s
+        while not is_met():
+            assert monotonic() < deadline, "the condition never held"
+            await asyncio.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture
+def log_lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, str]]]:
+    """The JSON lines on stdout so far."""
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
