@@ -21,7 +21,7 @@ from mooring_operator.nudges import nudges
 from mooring_operator.observed import Key, Manifest, Meta, Observed, Parsed
 from mooring_operator.plan import Adoption, Event, Plan, Ref, StatusWrite
 from mooring_operator.pods import PodView, pod_views
-from mooring_operator.refusal import INVALID_PREDICTOR, Refused
+from mooring_operator.refusal import INVALID_PREDICTOR, RECONCILE_FAILED, Refused
 from mooring_operator.render.blueprint import API_VERSION, Blueprint, owner_reference
 from mooring_operator.render.children import children, config_map
 from mooring_operator.render.deployment import IN_PLACE
@@ -45,6 +45,9 @@ def decide(observed: Observed, settings: Settings, now: datetime) -> Plan:
         if service.value is None:
             problem = f"The InferenceService cannot be read: {service.error}. Correct its spec."
             raise Refused(INVALID_PREDICTOR, problem)
+        if observed.server_refusal is not None:
+            problem = f"The API server refuses what the spec asks for: {observed.server_refusal}. Correct the spec."
+            raise Refused(RECONCILE_FAILED, problem)
         blueprint, admission = draft(observed, service.meta, service.value.spec, models, pods, settings)
     except Refused as refused:
         return _refused(observed, service, models, refused, now)

@@ -131,3 +131,5 @@ class Observed:
     credentials: Credentials = Credentials()
     missing_claims: frozenset[str] = frozenset()
     """PersistentVolumeClaims that a storageUri names and that do not exist."""
+    server_refusal: str | None = None
+    """Why the API server refused a child that was just applied; set for the second look of the same run."""

@@ -3,6 +3,7 @@
 INVALID_PREDICTOR = "InvalidPredictorSpec"
 NOT_SUPPORTED = "NotSupported"
 INVALID_STORAGE_URI = "InvalidStorageUri"
+RECONCILE_FAILED = "ReconcileFailed"
 
 
 class Refused(ValueError):
