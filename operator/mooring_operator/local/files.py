@@ -1,5 +1,6 @@
 """The files of `mooring local up`: what they say now, against what they said before."""
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,12 +118,17 @@ class ManifestFiles:
         self._files, edit = compare(self._files, texts, self._environ)
         return edit
 
+    def _is_ours(self, change: watchfiles.Change, path: str) -> bool:
+        """Whether a changed file can be one of ours (editors also write backups, and programs write logs)."""
+        return Path(path).suffix in SUFFIXES or any(path == str(ours) for ours in self._paths)
+
     async def edits(self) -> AsyncIterator[Edit]:
         """Every change from now on, until cancelled."""
         folders = {path if path.is_dir() else path.parent for path in self._paths}
+        logging.getLogger("watchfiles").setLevel(logging.WARNING)
         watch = watchfiles.awatch(
             *folders,
-            watch_filter=None,
+            watch_filter=self._is_ours,
             debounce=100,
             step=20,
             rust_timeout=RESCAN_MS,

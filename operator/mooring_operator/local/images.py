@@ -18,7 +18,7 @@ ANNOTATION_COMMAND = f"{names.OUR_PREFIX}/local-command"
 _OURS = re.compile(r"(?:^|/)mooring[/-](runtime|agent)(?:[:@].*)?$")
 _MODULES = {
     "mooring-runtime": "mooring_runtime",
-    "mooring-agent": "mooring_agent",
+    "mooring-agent": "mooring_agent.main",
     "mooring-storage-initializer": "mooring_agent.initializer",
 }
 
@@ -153,7 +153,7 @@ def _initializer_flags(container: Mapping[str, Any], place: Place, args: list[st
 # Appended, so that they win over what the manifest says of the same flag.
 _FLAGS: Mapping[str, Callable[[Mapping[str, Any], Place, list[str]], list[str]]] = {
     "mooring_runtime": _runtime_flags,
-    "mooring_agent": _agent_flags,
+    "mooring_agent.main": _agent_flags,
     "mooring_agent.initializer": _initializer_flags,
 }
 
