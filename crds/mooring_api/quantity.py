@@ -1,10 +1,16 @@
 """Kubernetes resource quantities as exact numbers (apimachinery `resource.Quantity`)."""
 
-from decimal import Decimal, InvalidOperation
+import re
 from fractions import Fraction
 
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL = {"n": -3, "u": -2, "m": -1, "": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
+
+
+_GRAMMAR = re.compile(
+    r"(?P<number>[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+))((?P<suffix>[KMGTPE]i|[numkMGTPE])|[eE](?P<exponent>[+-]?[0-9]{1,2}))?"
+)
+"""Of apimachinery's `ParseQuantity`; exponents of three digits are refused, no machine is that large."""
 
 
 def parse_quantity(text: str) -> Fraction:
@@ -13,22 +19,18 @@ def parse_quantity(text: str) -> Fraction:
     Raises:
         ValueError: the text is not a quantity; the message quotes it.
     """
-    stripped = text.strip()
-    if stripped[-2:] in _BINARY:
-        return _number(stripped[:-2], text) * Fraction(1024 ** _BINARY[stripped[-2:]])
-    if stripped[-1:] in _DECIMAL and stripped[-1:]:
-        return _number(stripped[:-1], text) * Fraction(1000) ** _DECIMAL[stripped[-1:]]
-    return _number(stripped, text)
-
-
-def _number(digits: str, text: str) -> Fraction:
-    try:
-        value = Decimal(digits)
-    except InvalidOperation:
-        raise ValueError(f"{text!r} is not a resource quantity; write for example 256Mi, 1Gi or 500m") from None
-    if not value.is_finite():
-        raise ValueError(f"{text!r} is not a finite resource quantity")
-    return Fraction(value)
+    found = _GRAMMAR.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a resource quantity; write for example 256Mi, 1Gi or 500m")
+    number, suffix = Fraction(found["number"]), found["suffix"] or ""
+    scale: Fraction  # a power of a Fraction is untyped, since its exponent may be a fraction too
+    if found["exponent"]:
+        scale = Fraction(10) ** int(found["exponent"])
+    elif suffix in _BINARY:
+        scale = Fraction(1024 ** _BINARY[suffix])
+    else:
+        scale = Fraction(1000) ** _DECIMAL[suffix]
+    return number * scale
 
 
 def format_bytes(size_bytes: Fraction | int) -> str:
