@@ -16,7 +16,8 @@ from mooring_operator.pods import PodView
 SERVICE_NOT_READY = "InferenceServiceNotReady"
 AGENT_UNREACHABLE = "AgentUnreachable"
 PENDING = "Pending"
-_CHECKED = (SERVICE_READY, IS_MULTI_MODEL, MEMORY_AVAILABLE)
+_ORDER = (SERVICE_READY, IS_MULTI_MODEL, MODEL_LOADED, MEMORY_AVAILABLE)
+"""In which the checks look at what these conditions speak of."""
 _STAGES = {ModelState.DOWNLOADING: "Downloading", ModelState.LOADING: "Loading"}
 _STATES: Mapping[str, TrainedModelState] = {"Downloading": "Loading", "Loading": "Loading"}
 """spec.modelState by the reason of a wait; anything else is Pending."""
@@ -65,11 +66,10 @@ def model_status(
         return _status(model, serving, _rejected(refused, serving), "Rejected", None, now)
     wanted = download_id(model.value.spec.model)
     ready = [pod for pod in serving.pods if pod.ready]
-    asked = ready or [pod for pod in serving.pods if pod.running]
-    verdicts = [_verdict(pod, serving, model.meta.name, wanted) for pod in asked]
+    verdicts = [_verdict(pod, serving, model.meta.name, wanted) for pod in ready]
     unhappy = sorted((v for v in verdicts if v.reason), key=lambda verdict: not verdict.failed)
-    if not unhappy and not ready:
-        unhappy = [Verdict(PENDING, f"No pod of InferenceService {serving.service} is ready yet.")]
+    if not ready:
+        unhappy = _before_ready(serving, model.meta.name, wanted)
     first = unhappy[0] if unhappy else Verdict()
     loaded = Finding(MODEL_LOADED, not unhappy, first.reason or None, first.message or None)
     checked = (_service_ready(serving), Finding(IS_MULTI_MODEL, True), Finding(MEMORY_AVAILABLE, True))
@@ -77,10 +77,17 @@ def model_status(
     findings = (loaded, *checked) if first.failed else (*checked, loaded)
     copies = ModelCopies(
         total=len(ready),
-        loaded=sum(not verdict.reason for verdict in verdicts) if ready else 0,
+        loaded=sum(not verdict.reason for verdict in verdicts),
         failed=sum(verdict.failed for verdict in verdicts),
     )
     return _status(model, serving, findings, _state(first), copies, now)
+
+
+def _before_ready(serving: Serving, name: str, wanted: str) -> list[Verdict]:
+    # Only failures are told of pods that are not ready: each further stage would be a write for every model.
+    started = [_verdict(pod, serving, name, wanted) for pod in serving.pods if pod.running]
+    failed = [verdict for verdict in started if verdict.failed]
+    return failed or [Verdict(PENDING, f"No pod of InferenceService {serving.service} is ready yet.")]
 
 
 def _state(first: Verdict) -> TrainedModelState:
@@ -111,12 +118,13 @@ def _status(
 
 def _rejected(rejection: Rejection, serving: Serving) -> tuple[Finding, ...]:
     refused = Finding(rejection.condition, False, rejection.reason, rejection.message)
-    order = (*_CHECKED, MODEL_LOADED)
-    at = order.index(rejection.condition)
-    passed = [_service_ready(serving) if kind == SERVICE_READY else Finding(kind, True) for kind in order[:at]]
-    skipped = [Finding(kind, None, rejection.reason, "Not checked yet.") for kind in order[at + 1 : -1]]
-    unloaded = [Finding(MODEL_LOADED, False, rejection.reason, rejection.message)] if at < len(_CHECKED) else []
-    return (refused, *passed, *skipped, *unloaded)
+    at = _ORDER.index(rejection.condition)
+    passed = [_service_ready(serving) if kind == SERVICE_READY else Finding(kind, True) for kind in _ORDER[:at]]
+    skipped = [Finding(kind, None, rejection.reason, "Not checked yet.") for kind in _ORDER[at + 1 :]]
+    others = [finding for finding in (*passed, *skipped) if finding.type != MODEL_LOADED]
+    if rejection.condition != MODEL_LOADED:
+        others.append(Finding(MODEL_LOADED, False, rejection.reason, rejection.message))
+    return (refused, *others)
 
 
 def _service_ready(serving: Serving) -> Finding:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from mooring_api import names
 from mooring_api.v1beta1 import ModelPredictor, Predictor
+from mooring_operator.container_shape import check_shape
 from mooring_operator.observed import Manifest, Meta, Runtime
 from mooring_operator.placeholders import fill
 from mooring_operator.refusal import INVALID_PREDICTOR, Refused
@@ -127,6 +128,8 @@ def _with_runtime(
 
 
 def _runtime_main(runtime: Runtime) -> Manifest:
+    for container in runtime.spec.containers:
+        check_shape(container, f"runtime {runtime.meta.name}")
     for container in runtime.spec.containers:
         if container.get("name") == names.CONTAINER_MAIN:
             return container

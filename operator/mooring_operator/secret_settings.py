@@ -11,6 +11,7 @@ S3_SETTING_KEYS = frozenset(
         "S3_USE_ACCELERATE",
         "awsAnonymousCredential",
         "AWS_CA_BUNDLE",
+        "https-host",
     }
 )
 """Keys of a secret whose values are settings, not credentials; no other value leaves `secret_keys`."""

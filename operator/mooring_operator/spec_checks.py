@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from mooring_api import names
 from mooring_api.v1beta1 import FRAMEWORKS, InferenceServiceSpec, Predictor
+from mooring_operator.container_shape import check_shape
 from mooring_operator.observed import Manifest, Meta
 from mooring_operator.placement import env_value
 from mooring_operator.refusal import INVALID_PREDICTOR, NOT_SUPPORTED, Refused
@@ -97,6 +98,20 @@ def _one_implementation(meta: Meta, spec: InferenceServiceSpec) -> Refused | Non
     )
 
 
+def _containers_are_readable(meta: Meta, spec: InferenceServiceSpec) -> Refused | None:
+    for container in _containers(spec.predictor):
+        try:
+            check_shape(container, "spec.predictor")
+        except Refused as refused:
+            return refused
+    listed = (spec.predictor.containers or [], spec.predictor.init_containers or [])
+    unnamed = [entry for entries in listed for entry in entries if not entry.get("name")]
+    alone = spec.predictor.effective_model() is None and unnamed == (spec.predictor.containers or [])[:1]
+    if unnamed and not alone:
+        return Refused(INVALID_PREDICTOR, "A container of spec.predictor has no name; only the first custom one may.")
+    return None
+
+
 def _env_is_allowed(meta: Meta, spec: InferenceServiceSpec) -> Refused | None:
     for container in _containers(spec.predictor):
         label = container.get("name") or names.CONTAINER_MAIN
@@ -171,6 +186,7 @@ CHECKS: tuple[Check, ...] = (
     _mode_is_known,
     _features_are_supported,
     _one_implementation,
+    _containers_are_readable,
     _env_is_allowed,
     _replicas_make_sense,
     _autoscaler_is_supported,

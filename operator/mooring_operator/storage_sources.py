@@ -1,12 +1,9 @@
 """Where a single-model predictor's files come from: its storage URIs, read from every place that may hold one."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mooring_api import names, storage_uri
-from mooring_api.v1alpha1 import TrainedModel
 from mooring_api.v1beta1 import Predictor
-from mooring_operator.observed import Parsed
 from mooring_operator.placement import env_value
 from mooring_operator.refusal import INVALID_STORAGE_URI, Refused
 
@@ -28,15 +25,6 @@ def sources(predictor: Predictor) -> tuple[Source, ...]:
         Refused: a URI cannot be fetched.
     """
     return tuple(Source(_parsed(uri), path) for uri, path in _written(predictor))
-
-
-def claims_named(predictor: Predictor | None, models: Iterable[Parsed[TrainedModel]]) -> frozenset[str]:
-    """PersistentVolumeClaims that the storage URIs of a service and its TrainedModels name, for
-    `Observed.missing_claims`.
-    """
-    texts = [uri for uri, _ in _written(predictor)] if predictor else []
-    texts += [model.value.spec.model.storage_uri for model in models if model.value]
-    return frozenset(claim for text in texts if (claim := claim_of(text)))
 
 
 def claim_of(text: str) -> str | None:

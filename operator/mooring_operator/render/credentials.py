@@ -32,6 +32,9 @@ _S3_SETTINGS: Mapping[str, tuple[str, str]] = {
     "AWS_CA_BUNDLE": ("s3-cabundle", "caBundle"),
 }
 
+_ALIASES = {_ENV_ENDPOINT: "AWS_ENDPOINT_URL"}
+"""What a secret may call a setting instead."""
+
 
 @dataclass(frozen=True)
 class Access:
@@ -88,7 +91,13 @@ def _setting(
     setting: str,
 ) -> str | None:
     key = f"{names.GROUP}/{annotation}"
-    places = ((secret.annotations, key), (account, key), (secret.settings, env), (cluster, setting))
+    places = (
+        (secret.annotations, key),
+        (account, key),
+        (secret.settings, env),
+        (secret.settings, _ALIASES.get(env, "")),
+        (cluster, setting),
+    )
     return next((table[name] for table, name in places if table.get(name)), None)
 
 

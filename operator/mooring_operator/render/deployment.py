@@ -1,11 +1,12 @@
 """The Deployment and its autoscaler (spec: kserve-control-plane sections 1.6, 1.8)."""
 
 from mooring_api import names
+from mooring_api.v1beta1 import ResourceMetric
 from mooring_operator.observed import Credentials, Manifest
 from mooring_operator.placement import Placement
 from mooring_operator.render.agent import with_agent
 from mooring_operator.render.blueprint import Blueprint, manifest
-from mooring_operator.render.canonical import canonical_container, without_nulls
+from mooring_operator.render.canonical import canonical_container, canonical_quantity, without_nulls
 from mooring_operator.render.containers import PodParts
 from mooring_operator.render.credentials import access
 from mooring_operator.render.storage import with_storage
@@ -49,15 +50,26 @@ def autoscaler(blueprint: Blueprint) -> Manifest:
 def _metrics(blueprint: Blueprint) -> list[Manifest]:
     predictor = blueprint.predictor
     if predictor.auto_scaling and predictor.auto_scaling.metrics:
-        return [metric.to_wire() for metric in predictor.auto_scaling.metrics]
+        return [_resource_metric(metric.resource) for metric in predictor.auto_scaling.metrics if metric.resource]
     wanted = predictor.scale_target or _DEFAULT_TARGET
     average = predictor.scale_metric_type == "AverageValue"
     target: Manifest = (
-        {"type": "AverageValue", "averageValue": str(wanted)}
+        {"type": "AverageValue", "averageValue": canonical_quantity(wanted)}
         if average
         else {"type": "Utilization", "averageUtilization": wanted}
     )
     return [{"type": "Resource", "resource": {"name": predictor.scale_metric or "cpu", "target": target}}]
+
+
+def _resource_metric(metric: ResourceMetric) -> Manifest:
+    given = metric.target
+    amount = given.average_value or given.value
+    target: Manifest = (
+        {"type": "AverageValue", "averageValue": canonical_quantity(amount)}
+        if amount
+        else {"type": "Utilization", "averageUtilization": given.average_utilization or _DEFAULT_TARGET}
+    )
+    return {"type": "Resource", "resource": {"name": metric.name, "target": target}}
 
 
 def _strategy(blueprint: Blueprint) -> Manifest:
