@@ -237,7 +237,7 @@ def test_the_bundled_runtimes_are_valid_and_keep_the_operators_placeholder() -> 
     ]
     assert not single.multi_model
     assert many.multi_model
-    assert {"name": names.ENV_MULTI_MODEL, "value": "true"} in many.containers[0]["env"]
+    assert many.containers[0]["args"] == ["--model_dir=/mnt/models", "--http_port=8080", "--multi_model=true"]
     for runtime in (single, many):
         assert runtime.containers[0]["name"] == names.CONTAINER_MAIN
         assert runtime.containers[0]["readinessProbe"]["httpGet"]["path"] == "/v2/health/ready"
