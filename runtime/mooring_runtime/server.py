@@ -132,7 +132,26 @@ async def _start_models(dataplane: DataPlane, models: Models) -> None:
 async def _transports(
     settings: Settings, dataplane: DataPlane, threads: Threads, tasks: asyncio.TaskGroup
 ) -> AsyncIterator[Address]:
-    """REST for the block; on the way out stop accepting and finish what is in flight."""
+    """Both transports for the block; on the way out they stop accepting and finish what is in flight, together."""
+    async with _rest_server(settings, dataplane, threads, tasks) as (http, http_port):
+        if not settings.enable_grpc:
+            yield Address(settings.host, http_port, None)
+            return
+        # Imported here: a server without gRPC does not need it.
+        from mooring_runtime.grpc_api.server import grpc_server
+
+        async with grpc_server(settings, dataplane, threads) as grpc_port:
+            logger.info("Listening on grpc://%s:%d", settings.host, grpc_port)
+            try:
+                yield Address(settings.host, http_port, grpc_port)
+            finally:
+                http.should_exit = True  # REST stops accepting while gRPC finishes
+
+
+@asynccontextmanager
+async def _rest_server(
+    settings: Settings, dataplane: DataPlane, threads: Threads, tasks: asyncio.TaskGroup
+) -> AsyncIterator[tuple[uvicorn.Server, int]]:
     sock = listen(settings.host, settings.http_port)
     config = uvicorn.Config(
         create_app(dataplane, threads, settings.enable_docs_url),
@@ -147,7 +166,7 @@ async def _transports(
     try:
         port = sock.getsockname()[1]
         logger.info("Listening on http://%s:%d", settings.host, port)
-        yield Address(settings.host, port, None)
+        yield http, port
     finally:
         http.should_exit = True
         await serving

@@ -1,8 +1,8 @@
 """Refusing torch.export archives that would run code.
 
-`torch.export.load` (2.13) has four ways to run what a file says: it falls back to `torch.load(weights_only=False)` for
+`torch.export.load` (2.13) can run what a file says in four ways: it falls back to `torch.load(weights_only=False)` for
 sample inputs, pickled weights and constants; it resolves the functions of the graph by dotted names from the torch
-module (`torch.os.system` is one); it parses symbolic sizes with sympy, which evaluates them; and `module()` executes the
+module (`torch.os.system` is one); it parses symbolic sizes with sympy, which evaluates them; `module()` executes the
 guards that the file spells out, which `torch_export` turns off. Ordinary archives need none of that: their pickles hold
 tensors, their functions are operators, their sizes are arithmetic.
 """
@@ -31,10 +31,15 @@ _OPERATOR = re.compile(
 _SYMBOL = re.compile(r"'[a-z]+\d+'")
 _SIZE = re.compile(r"[A-Za-z0-9_+\-*/%(), <>=&|~]*")
 _SIZE_WORDS = frozenset(
-    "Symbol positive integer nonnegative negative real finite Integer Rational Float Add Mul Pow Max Min Mod PythonMod "
-    "FloorDiv CleanDiv CeilDiv TruncToInt IntTrueDiv FloatTrueDiv PowByNatural FloatPow Equality Unequality Eq Ne Le Lt Ge Gt "
-    "LessThan StrictLessThan GreaterThan StrictGreaterThan And Or Not true false True False oo int_oo IntInfinity Infinity "
-    "Abs Identity ToFloat RoundToInt CeilToInt FloorToInt Piecewise ExprCondPair precision".split()
+    (
+        *("Symbol", "positive", "integer", "nonnegative", "negative", "real", "finite", "precision"),
+        *("Integer", "Rational", "Float", "Add", "Mul", "Pow", "Max", "Min", "Mod", "Abs", "Identity"),
+        *("PythonMod", "FloorDiv", "CleanDiv", "CeilDiv", "IntTrueDiv", "FloatTrueDiv", "PowByNatural", "FloatPow"),
+        *("ToFloat", "TruncToInt", "RoundToInt", "CeilToInt", "FloorToInt", "Piecewise", "ExprCondPair"),
+        *("Eq", "Ne", "Le", "Lt", "Ge", "Gt", "Equality", "Unequality", "And", "Or", "Not"),
+        *("LessThan", "StrictLessThan", "GreaterThan", "StrictGreaterThan"),
+        *("true", "false", "True", "False", "oo", "int_oo", "IntInfinity", "Infinity"),
+    )
 )
 """Words of sympy's printed form of a size; anything else would be looked up, and perhaps called."""
 

@@ -1,12 +1,11 @@
 """Domain errors as HTTP answers: one table, one body, `{"error": text}`."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
 import orjson
-from starlette.requests import Request
 from starlette.responses import Response
 
 from mooring_runtime.errors import (
@@ -21,8 +20,6 @@ from mooring_runtime.errors import (
     ServingError,
 )
 from mooring_runtime.logging import logger
-
-P = ParamSpec("P")
 
 STATUS: dict[type[ServingError], HTTPStatus] = {
     InvalidInput: HTTPStatus.BAD_REQUEST,
@@ -53,18 +50,16 @@ def error_response(exc: Exception) -> Response:
     return json_response({"error": str(exc)}, status, _RETRY_SOON.get(status))
 
 
-def answering_errors(
-    endpoint: Callable[Concatenate[Request, P], Awaitable[Response]],
-) -> Callable[Concatenate[Request, P], Coroutine[Any, Any, Response]]:
+def answering_errors(endpoint: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
     """Turn errors into answers right at the endpoint.
 
     Left to the outermost middleware, an unexpected error would make uvicorn close the connection without telling.
     """
 
     @wraps(endpoint)
-    async def guarded(request: Request, *args: P.args, **kwargs: P.kwargs) -> Response:
+    async def guarded(*args: Any, **kwargs: Any) -> Response:
         try:
-            return await endpoint(request, *args, **kwargs)
+            return await endpoint(*args, **kwargs)
         except Exception as exc:  # the edge of the transport
             return error_response(exc)
 

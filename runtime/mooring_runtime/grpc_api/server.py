@@ -1,0 +1,61 @@
+"""The gRPC server: our service, reflection and the standard health service on one port."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from mooring_runtime.dataplane import DataPlane
+from mooring_runtime.errors import StartupError
+from mooring_runtime.grpc_api.messages import POOL, SERVICE
+from mooring_runtime.grpc_api.servicer import service_handler
+from mooring_runtime.settings import Settings
+from mooring_runtime.threads import Threads
+
+
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # grpc_health ships no types
+    """grpc.health.v1 `Check`, told by the data plane at the moment of asking; `Watch` is left unimplemented."""
+
+    def __init__(self, dataplane: DataPlane) -> None:
+        self._dataplane = dataplane
+
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - the RPC's name
+        """The server (empty name) or our service; others are NOT_FOUND."""
+        if request.service not in ("", SERVICE):
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"there is no service {request.service}")
+        answer = health_pb2.HealthCheckResponse
+        return answer(status=answer.SERVING if self._dataplane.is_ready() else answer.NOT_SERVING)
+
+
+@asynccontextmanager
+async def grpc_server(settings: Settings, dataplane: DataPlane, threads: Threads) -> AsyncIterator[int]:
+    """Serve for the block, then finish what is in flight; yields the port.
+
+    Raises:
+        StartupError: the port is taken.
+    """
+    server = grpc.aio.server(
+        options=(
+            ("grpc.max_send_message_length", settings.grpc_max_send_message_length),
+            ("grpc.max_receive_message_length", settings.grpc_max_receive_message_length),
+            ("grpc.so_reuseport", 0),  # else a second server would share a taken port in silence
+        )
+    )
+    server.add_generic_rpc_handlers((service_handler(dataplane, threads),))
+    health_pb2_grpc.add_HealthServicer_to_server(Health(dataplane), server)
+    names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server, pool=POOL)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+    except RuntimeError as exc:
+        raise StartupError(f"Cannot listen on {host}:{settings.grpc_port}. Choose another --grpc_port.") from exc
+    await server.start()
+    try:
+        yield port
+    finally:
+        await asyncio.shield(server.stop(settings.grace_period_s))

@@ -1,0 +1,139 @@
+"""The methods of GRPCInferenceService: messages in, messages out, domain errors as status codes."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from mooring_runtime.dataplane import DataPlane
+from mooring_runtime.errors import ModelNotReady
+from mooring_runtime.grpc_api.errors import status_of
+from mooring_runtime.grpc_api.messages import SERVICE, message
+from mooring_runtime.grpc_api.wire import parse_request, render_response
+from mooring_runtime.servable import Headers, TensorMetadata
+from mooring_runtime.threads import Threads
+
+Context = Any
+"""grpc.aio.ServicerContext; grpcio ships no types for it."""
+
+
+class Servicer:
+    """One method per RPC; each gets its request and its context, answers its response and raises domain errors."""
+
+    def __init__(self, dataplane: DataPlane, threads: Threads) -> None:
+        self._dataplane = dataplane
+        self._threads = threads
+
+    async def server_live(self, request: Any, context: Context) -> Any:
+        """The loop turns."""
+        return message("ServerLiveResponse")(live=True)
+
+    async def server_ready(self, request: Any, context: Context) -> Any:
+        """Readiness is an answer here, not an error."""
+        return message("ServerReadyResponse")(ready=self._dataplane.is_ready())
+
+    async def model_ready(self, request: Any, context: Context) -> Any:
+        """An unknown model is an error; one that is not ready is an answer."""
+        try:
+            ready = await self._dataplane.model_ready(request.name, request.version or None)
+        except ModelNotReady:
+            ready = False
+        return message("ModelReadyResponse")(ready=ready)
+
+    async def server_metadata(self, request: Any, context: Context) -> Any:
+        """Who answers."""
+        server = self._dataplane.server_metadata()
+        return message("ServerMetadataResponse")(
+            name=server.name, version=server.version, extensions=list(server.extensions)
+        )
+
+    async def model_metadata(self, request: Any, context: Context) -> Any:
+        """What a model declares."""
+        version, metadata = await self._dataplane.model_metadata(request.name, request.version or None)
+        return message("ModelMetadataResponse")(
+            name=request.name,
+            versions=[] if version is None else [version],
+            platform=metadata.platform,
+            inputs=[_tensor(tensor) for tensor in metadata.inputs],
+            outputs=[_tensor(tensor) for tensor in metadata.outputs],
+        )
+
+    async def model_infer(self, request: Any, context: Context) -> Any:
+        """Inference; headers of the model become trailing metadata."""
+        size = request.ByteSize()
+        infer_request = await self._threads.code(size, parse_request, request)
+        response, headers = await self._dataplane.infer(
+            request.model_name, request.model_version or None, infer_request, _headers(context), "grpc"
+        )
+        if headers:
+            context.set_trailing_metadata(tuple((name.lower(), value) for name, value in headers.items()))
+        nbytes = sum(output.as_numpy().nbytes for output in response.outputs)
+        return await self._threads.code(nbytes, render_response, response, infer_request)
+
+    async def repository_index(self, request: Any, context: Context) -> Any:
+        """All known models."""
+        response = message("RepositoryIndexResponse")()
+        for entry in self._dataplane.index(request.ready):
+            response.models.add(name=entry.name, version=entry.version or "", state=entry.state, reason=entry.reason)
+        return response
+
+    async def repository_model_load(self, request: Any, context: Context) -> Any:
+        """Load, or load anew."""
+        name = _model_name(request)
+        await self._dataplane.load(name)
+        return message("RepositoryModelLoadResponse")(model_name=name, isLoaded=True)
+
+    async def repository_model_unload(self, request: Any, context: Context) -> Any:
+        """Unload."""
+        name = _model_name(request)
+        await self._dataplane.unload(name)
+        return message("RepositoryModelUnloadResponse")(model_name=name, isUnloaded=True)
+
+
+def _model_name(request: Any) -> str:
+    """The name in either dialect: field 2 is Triton's, field 1 KServe's."""
+    name: str = request.model_name or request.repository_name
+    return name
+
+
+def _headers(context: Context) -> Headers:
+    return {key: value if isinstance(value, str) else value.hex() for key, value in context.invocation_metadata() or ()}
+
+
+def _tensor(tensor: TensorMetadata) -> dict[str, Any]:
+    return {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
+
+
+def service_handler(dataplane: DataPlane, threads: Threads) -> grpc.GenericRpcHandler:
+    """The service for a grpc.aio server."""
+    servicer = Servicer(dataplane, threads)
+    methods: dict[str, Callable[[Any, Context], Awaitable[Any]]] = {
+        "ServerLive": servicer.server_live,
+        "ServerReady": servicer.server_ready,
+        "ModelReady": servicer.model_ready,
+        "ServerMetadata": servicer.server_metadata,
+        "ModelMetadata": servicer.model_metadata,
+        "ModelInfer": servicer.model_infer,
+        "RepositoryIndex": servicer.repository_index,
+        "RepositoryModelLoad": servicer.repository_model_load,
+        "RepositoryModelUnload": servicer.repository_model_unload,
+    }
+    handlers = {
+        name: grpc.unary_unary_rpc_method_handler(
+            _answering_errors(method),
+            request_deserializer=message(f"{name}Request").FromString,
+            response_serializer=message(f"{name}Response").SerializeToString,
+        )
+        for name, method in methods.items()
+    }
+    return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+
+def _answering_errors(method: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
+    async def guarded(request: Any, context: Context) -> Any:
+        try:
+            return await method(request, context)
+        except Exception as exc:  # the edge of the transport
+            await context.abort(*status_of(exc))
+
+    return guarded
