@@ -1,20 +1,16 @@
 """`mooring-runtime`: serve the models of a folder. Flags are KServe's, spelled with `_` or `-`."""
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import uvloop
-
 from mooring_runtime.backends.loading import import_torch
 from mooring_runtime.cpu_limit import cpu_count
-from mooring_runtime.errors import StartupError
 from mooring_runtime.folder_source import FolderSource, Layout, describe
 from mooring_runtime.logging import configure_logging, logger
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.server import Models, serve
+from mooring_runtime.server import Models, leave, run
 from mooring_runtime.settings import Settings
 from mooring_runtime.threads import Threads
 
@@ -57,6 +53,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "enable_docs_url", type=boolean, nargs="?", const=True, default=False, help="show the REST API at /docs (false)"
     )
     flag("timeout_keep_alive", type=_positive, default=default.timeout_keep_alive_s, help="idle seconds (%(default)s)")
+    flag("configure_logging", type=boolean, nargs="?", const=True, default=True, help="log as we like it (true)")
     for direction in ("send", "receive"):
         name = f"grpc_max_{direction}_message_length"
         flag(name, type=_positive, default=getattr(default, name), help="bytes (%(default)s)")
@@ -80,14 +77,21 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     flag("grace_period", type=_positive, default=default.grace_period_s, help="seconds to finish in (%(default)s)")
 
 
-def parse(argv: Sequence[str]) -> tuple[Settings, list[str]]:
-    """Settings, and the flags that are not ours."""
+def parse(argv: Sequence[str], commands: Sequence[str] = ()) -> tuple[Settings, list[str]]:
+    """Settings, and the flags that are not ours.
+
+    Args:
+        argv: Without the program's name.
+        commands: Words that may stand in front; the first is what is done without one.
+    """
     parser = argparse.ArgumentParser(prog="mooring-runtime", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=["serve"], default="serve", help="what to do (serve)")
+    if commands:
+        parser.add_argument(
+            "command", nargs="?", choices=commands, default=commands[0], help="what to do (%(default)s)"
+        )
     add_flags(parser)
     args, unknown = parser.parse_known_args(argv)
-    values = vars(args)
-    del values["command"]
+    values = {name: value for name, value in vars(args).items() if name != "command"}
     values["lame_duck_s"] = values.pop("lame_duck_seconds")
     values["grace_period_s"] = values.pop("grace_period")
     values["timeout_keep_alive_s"] = values.pop("timeout_keep_alive")
@@ -105,21 +109,19 @@ def folder_models(settings: Settings, threads: Threads, metrics: Metrics) -> Mod
     return Models(source, found, must_load=layout.single is not None)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until told to stop; answers the exit status."""
-    settings, unknown = parse(sys.argv[1:] if argv is None else argv)
-    configure_logging()
+def main() -> None:
+    """Serve until told to stop, then leave."""
+    settings, unknown = parse(sys.argv[1:], commands=("serve",))
+    if settings.configure_logging:
+        configure_logging()
     if unknown:
         logger.warning("Flags that the runtime does not have are ignored: %s", " ".join(unknown))
-    work = serve(settings, lambda threads, metrics: folder_models(settings, threads, metrics), _warm)
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(work)
-    except StartupError as exc:
-        logger.error("%s", exc)
-        return 1
-    return 0
 
+    def models(threads: Threads, metrics: Metrics) -> Models:
+        return folder_models(settings, threads, metrics)
 
-def _warm() -> None:
-    import_torch(cpu_count())
+    def warm() -> None:
+        """torch, and the device: a server that must have a GPU and has none says so at once."""
+        import_torch(cpu_count()).choose_device(settings.device)
+
+    leave(run(settings, models, warm))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from mooring_runtime.errors import ModelLoadFailed, ModelNotFound, ServerNotReady
+from mooring_runtime.errors import ServerNotReady, StartupError
 from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.repository import IndexEntry, Repository
@@ -116,11 +116,15 @@ class DataPlane:
         await self.repository.unload(name)
 
     async def load_at_start(self, names: list[str]) -> list[Exception]:
-        """Try every model of the start, then be ready; answers what failed, which the index tells as well."""
+        """Try every model of the start, then be ready; answers what failed, which the index tells as well.
+
+        Raises:
+            StartupError: not a model is at fault, but the server.
+        """
         outcomes = await asyncio.gather(*(self.repository.load(name) for name in names), return_exceptions=True)
-        self.started = True
         failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        unexpected = [exc for exc in failures if not isinstance(exc, ModelLoadFailed | ModelNotFound)]
-        if unexpected:
-            raise unexpected[0]
+        for failure in failures:
+            if isinstance(failure, StartupError):
+                raise failure
+        self.started = True
         return failures

@@ -53,6 +53,7 @@ class ModelLoadFailed(ServingError):
 
     def __init__(self, reason: str, advice: str) -> None:
         self.reason = reason
+        self.advice = advice
         super().__init__(f"{reason} {advice}")
 
 

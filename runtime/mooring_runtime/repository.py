@@ -9,13 +9,15 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from mooring_api.v2 import RepositoryState
-from mooring_runtime.errors import ModelNotFound, ModelNotReady
+from mooring_runtime.errors import ModelLoadFailed, ModelNotFound, ModelNotReady, ServingError
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.servable import Servable
+
+T = TypeVar("T")
 
 DRAIN_S = 30.0
 """How long a retired version may take to answer what it has begun; a model that hangs is dropped then."""
@@ -78,6 +80,7 @@ class Repository:
         self._tasks = tasks
         self._metrics = metrics
         self._slots: dict[str, _Slot] = {}
+        self._running: set[asyncio.Task[Any]] = set()
 
     def names(self) -> list[str]:
         """Names of the models that can answer."""
@@ -135,9 +138,21 @@ class Repository:
         """
         await self._to_the_end(self._unload(name))
 
-    async def unload_all(self) -> None:
-        """Unload every model, at once."""
-        await asyncio.gather(*(self.unload(name) for name in list(self._slots)), return_exceptions=True)
+    async def close(self) -> None:
+        """Close every model now; loads that still run are abandoned. For a server that has drained."""
+        for task in self._running:
+            task.cancel()
+        for name, slot in self._slots.items():
+            if slot.serving is not None:
+                await slot.serving.servable.close()
+                logger.info("Unloaded model %s", name)
+        self._slots.clear()
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = self._tasks.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
 
     async def _to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` even if the caller is cancelled; its error is the caller's, never the task group's."""
@@ -149,7 +164,7 @@ class Repository:
                 return exc
             return None
 
-        error = await asyncio.shield(self._tasks.create_task(outcome()))
+        error = await asyncio.shield(self._begin(outcome()))
         if error is not None:
             raise error
 
@@ -163,20 +178,21 @@ class Repository:
             try:
                 servable = await self._source.open(name)
             except Exception as exc:
-                self._load_failed(name, slot, exc)
-                raise
+                failure = _failure(name, exc)
+                self._load_failed(name, slot, failure)
+                raise failure from exc
             slot.loads += 1
             old, slot.serving = slot.serving, _Serving(servable, str(slot.loads) if self._source.versioned else None)
             slot.state, slot.reason = RepositoryState.READY, ""
             seconds = perf_counter() - started
             self._metrics.load_seconds.labels("ok").observe(seconds)
             logger.info("Loaded model %s%s in %.3f s", name, f" version {slot.loads}" * (slot.loads > 1), seconds)
-        if old is not None:
-            self._tasks.create_task(_retire(name, old))
+        if old is not None and old.servable is not servable:
+            self._begin(_retire(name, old))
 
     def _load_failed(self, name: str, slot: _Slot, exc: Exception) -> None:
         self._metrics.load_seconds.labels("failed").observe(0)
-        logger.error("Could not load model %s: %s", name, exc)
+        logger.error("%s", exc)
         if slot.serving:
             slot.reason = f"the last load failed, the version before it serves: {exc}"
         elif isinstance(exc, ModelNotFound):
@@ -199,6 +215,17 @@ class Repository:
             finally:
                 del self._slots[name]
         logger.info("Unloaded model %s", name)
+
+
+def _failure(name: str, exc: Exception) -> ServingError:
+    """A failed load in words that name the model; what is no domain error came out of a model's own code."""
+    if isinstance(exc, ModelLoadFailed):
+        return ModelLoadFailed(f"Model with name {name} could not be loaded: {exc.reason}", exc.advice)
+    if isinstance(exc, ServingError):
+        return exc
+    return ModelLoadFailed(
+        f"Model with name {name} could not be loaded: {type(exc).__name__} : {exc}", "See the server's log."
+    )
 
 
 async def _retire(name: str, serving: _Serving) -> None:

@@ -5,13 +5,17 @@ accepting -> finish what is in flight -> unload. This module owns the signals; u
 """
 
 import asyncio
+import logging
+import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 import uvicorn
+import uvloop
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from mooring_runtime.cpu_limit import cpu_count
@@ -116,7 +120,7 @@ async def running(
                 finally:
                     dataplane.draining.set()
                     starting.cancel()
-            await dataplane.repository.unload_all()
+            await dataplane.repository.close()
     finally:
         threads.shut_down()
 
@@ -188,6 +192,7 @@ async def serve(
 
     for number in SIGNALS:
         loop.add_signal_handler(number, signalled)
+    failure: BaseException | None = None
     try:
         async with running(settings, models, warm) as server:
             await stop.wait()
@@ -196,8 +201,31 @@ async def serve(
             with suppress(TimeoutError):
                 await asyncio.wait_for(hurry.wait(), settings.lame_duck_s)
     except* StartupError as group:
-        raise group.exceptions[0] from None
+        failure = group
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    if failure is not None:
+        raise failure
     logger.info("Stopped")
+
+
+def run(settings: Settings, models: Callable[[Threads, Metrics], Models], warm: Callable[[], object] | None) -> int:
+    """Serve on an event loop of our own; answers the exit status. Call it from the main thread."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings, models, warm))
+    except StartupError as exc:
+        logger.error("%s", exc)
+        return 1
+    return 0
+
+
+def leave(status: int) -> None:
+    """End the process, though a thread may hang in a model: the interpreter would wait for it for ever."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -18,6 +18,7 @@ class Settings:
     grpc_port: int = names.GRPC_PORT
     enable_grpc: bool = True
     enable_docs_url: bool = False
+    configure_logging: bool = True
     timeout_keep_alive_s: int = 65
     """Longer than the idle timeout of the proxies in front."""
     grpc_max_send_message_length: int = EIGHT_MIB

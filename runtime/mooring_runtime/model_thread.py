@@ -1,0 +1,49 @@
+"""A user's model behind a thread of its own, with an event loop of its own.
+
+Sync handlers block that loop and nothing else; async handlers overlap on it. Health, metadata and other models stay on
+the server's loop, which user code never sees.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from mooring_runtime.errors import QueueFull
+
+T = TypeVar("T")
+
+
+class ModelThread:
+    """Runs coroutines of one model.
+
+    Args:
+        name: The model's name.
+        max_waiting: Calls that may be begun or waiting; one more is refused.
+    """
+
+    def __init__(self, name: str, max_waiting: int) -> None:
+        self._name = name
+        self._max_waiting = max_waiting
+        self._calls = 0
+        self._loop = asyncio.new_event_loop()
+        # A daemon: a handler that hangs must not keep the process from ending.
+        threading.Thread(target=self._loop.run_forever, name=f"model-{name}", daemon=True).start()
+
+    async def run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Await `call()` on the model's loop; cancelling the wait cancels it there.
+
+        Raises:
+            QueueFull: too many calls already wait.
+        """
+        if self._calls >= self._max_waiting:
+            raise QueueFull(self._name, self._max_waiting)
+        self._calls += 1
+        try:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self._loop))
+        finally:
+            self._calls -= 1
+
+    def close(self) -> None:
+        """End the thread once it is idle."""
+        self._loop.call_soon_threadsafe(self._loop.stop)

@@ -1,0 +1,144 @@
+"""User models as servables, and the registry that opens them."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import uuid4
+
+from mooring_runtime.errors import InferenceError, ModelLoadFailed, ModelNotFound, ServingError
+from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
+from mooring_runtime.metrics import Metrics
+from mooring_runtime.model import InferenceVerb, Model, awaited
+from mooring_runtime.model_thread import ModelThread
+from mooring_runtime.servable import Headers, ModelMetadata, Servable, TensorMetadata
+
+
+class SdkServable:
+    """One user model on its thread."""
+
+    def __init__(self, model: Model, thread: ModelThread, metrics: Metrics) -> None:
+        self._model = model
+        self._thread = thread
+        self._metrics = metrics
+        self.closed = False
+
+    async def is_ready(self) -> bool:
+        """As the model says; its flag is read when it does not override `healthy`, so that a busy model still tells."""
+        if type(self._model).healthy is Model.healthy:
+            return self._model.ready
+        return await self._thread.run(self._model.healthy)
+
+    async def metadata(self) -> ModelMetadata:
+        """As the model says."""
+
+        async def types() -> tuple[Any, Any]:
+            model = self._model
+            return await awaited(model.get_input_types()), await awaited(model.get_output_types())
+
+        inputs, outputs = await self._thread.run(types)
+        return ModelMetadata("", _tensors(inputs), _tensors(outputs))
+
+    async def infer(self, request: InferRequest, headers: Headers) -> tuple[InferResponse, Headers]:
+        """Answer a v2 request; a dict in the protocol's shape will do for a response."""
+        result, response_headers = await self._call(request, headers, InferenceVerb.PREDICT)
+        response = result if isinstance(result, InferResponse) else _response(result, self._model.name)
+        response.id = response.id or request.id or str(uuid4())
+        return response, response_headers
+
+    async def predict(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """Answer a v1 request."""
+        return await self._call(body, headers, InferenceVerb.PREDICT)
+
+    async def explain(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """Explain a v1 request."""
+        return await self._call(body, headers, InferenceVerb.EXPLAIN)
+
+    async def _call(self, body: Any, headers: Headers, verb: InferenceVerb) -> tuple[Any, Headers]:
+        async def call() -> tuple[Any, Headers, dict[str, float]]:
+            try:
+                result, response_headers = await self._model(body, headers, verb)
+            except ServingError:
+                raise
+            except Exception as exc:  # the edge of user code
+                raise InferenceError(f"{type(exc).__name__} : {exc}") from exc
+            return result, response_headers, dict(self._model.stage_seconds)
+
+        result, response_headers, stages = await self._thread.run(call)
+        for stage, seconds in stages.items():
+            self._metrics.stage(stage, self._model.name, seconds)
+        return result, response_headers
+
+    async def reload(self) -> None:
+        """Call the model's `load` on its thread."""
+
+        async def load() -> None:
+            await awaited(self._model.load())
+
+        await self._thread.run(load)
+
+    async def close(self) -> None:
+        """Tell the model to stop, and end its thread."""
+
+        async def stop() -> None:
+            await awaited(self._model.stop())
+
+        self.closed, self._model.ready = True, False
+        await self._thread.run(stop)
+        self._thread.close()
+
+
+def _tensors(declared: Any) -> tuple[TensorMetadata, ...]:
+    return tuple(
+        TensorMetadata(str(item["name"]), str(item["datatype"]), tuple(item["shape"])) for item in declared or ()
+    )
+
+
+def _response(result: Any, model: str) -> InferResponse:
+    if not isinstance(result, dict) or not isinstance(result.get("outputs"), list):
+        raise InferenceError(
+            f"Model with name {model} answered a {type(result).__name__} to a v2 request: "
+            "it must answer an InferResponse, or a dict with outputs."
+        )
+    outputs = [
+        InferOutput(item["name"], item["shape"], item["datatype"], item["data"], item.get("parameters"))
+        for item in result["outputs"]
+    ]
+    return InferResponse(result.get("id"), model, outputs)
+
+
+class RegisteredModels:
+    """Opens models that user code made; a load request calls their `load`."""
+
+    versioned = False
+
+    def __init__(self, models: Iterable[Model], max_waiting: int, metrics: Metrics) -> None:
+        self._models = {model.name: model for model in models}
+        self._max_waiting = max_waiting
+        self._metrics = metrics
+        self._open: dict[str, SdkServable] = {}
+
+    async def open(self, name: str) -> Servable:
+        """Start the model; load it when it is not ready yet, or is loaded anew.
+
+        Raises:
+            ModelNotFound: nobody registered it.
+            ModelLoadFailed: it still is not ready after `load`.
+        """
+        model = self._models.get(name)
+        if model is None:
+            raise ModelNotFound(name)
+        servable = self._open.get(name)
+        if servable is None or servable.closed:
+            thread = ModelThread(name, self._max_waiting)
+            servable = self._open[name] = SdkServable(model, thread, self._metrics)
+
+            async def start() -> None:
+                await awaited(model.start())
+
+            await thread.run(start)
+            if not model.ready:
+                await servable.reload()
+        else:
+            await servable.reload()
+        if not model.ready:
+            raise ModelLoadFailed(f"Model with name {name} is not ready.", "Its load must set self.ready = True.")
+        return servable
