@@ -1,10 +1,10 @@
 """Makes the demo's three models and what AlexNet must answer: `make_models.py FOLDER`.
 
-    FOLDER/model1/model.pt            TorchScript, y = 2x + 1
-    FOLDER/model2/model.pt            TorchScript, y = x * x
-    FOLDER/alexnet/model.safetensors  AlexNet (torchvision's layout), weights from a fixed seed
-    FOLDER/request.json               one image, as KServe's AlexNet example sends it
-    FOLDER/expected.json              the five largest logits for it, computed here with plain torch
+FOLDER/model1/model.pt            TorchScript, y = 2x + 1
+FOLDER/model2/model.pt            TorchScript, y = x * x
+FOLDER/alexnet/model.safetensors  AlexNet (torchvision's layout), weights from a fixed seed
+FOLDER/request.json               one image, as KServe's AlexNet example sends it
+FOLDER/expected.json              the five largest logits for it, computed here with plain torch
 """
 
 import base64
@@ -19,7 +19,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-CONVOLUTIONS = ((0, 3, 64, 11, 4, 2), (3, 64, 192, 5, 1, 2), (6, 192, 384, 3, 1, 1), (8, 384, 256, 3, 1, 1), (10, 256, 256, 3, 1, 1))
+CONVOLUTIONS = (
+    (0, 3, 64, 11, 4, 2),
+    (3, 64, 192, 5, 1, 2),
+    (6, 192, 384, 3, 1, 1),
+    (8, 384, 256, 3, 1, 1),
+    (10, 256, 256, 3, 1, 1),
+)
 """(index in `features`, channels in, channels out, kernel, stride, padding)"""
 POOLED = (0, 3, 10)
 LINEARS = ((1, 256 * 6 * 6, 4096), (4, 4096, 4096), (6, 4096, 1000))
@@ -45,6 +51,7 @@ class Square(torch.nn.Module):
 def alexnet_weights(seed: int) -> dict[str, Tensor]:
     """Uniform in +-sqrt(6 / inputs) (He), so that activations keep their size through the layers."""
     random = torch.Generator().manual_seed(seed)
+    shapes: dict[str, tuple[int, ...]]
     shapes = {f"features.{i}": (out, inside, kernel, kernel) for i, inside, out, kernel, _, _ in CONVOLUTIONS}
     shapes |= {f"classifier.{i}": (out, inside) for i, inside, out in LINEARS}
     weights = {}
@@ -87,7 +94,7 @@ def main(folder: Path) -> None:
     """Write everything."""
     for name, model in (("model1", Line()), ("model2", Square())):
         (folder / name).mkdir(parents=True, exist_ok=True)
-        torch.jit.script(model).save(str(folder / name / "model.pt"))
+        torch.jit.save(torch.jit.script(model), folder / name / "model.pt")
     weights, image = alexnet_weights(seed=0), picture()
     (folder / "alexnet").mkdir(exist_ok=True)
     save_file(weights, folder / "alexnet" / "model.safetensors")

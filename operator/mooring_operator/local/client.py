@@ -14,10 +14,9 @@ import aiohttp
 import yaml
 
 from mooring_operator.local import tables
-from mooring_operator.local.control import socket_path
 from mooring_operator.local.files import expand
-from mooring_operator.local.forwards import grpc_services
 from mooring_operator.local.manifests import read
+from mooring_operator.local.meeting_point import socket_path
 
 Say = Callable[[str], None]
 FOLLOW_S = 0.2
@@ -88,8 +87,8 @@ class Client:
                 self._say(tables.render(kind, listed, datetime.now(UTC), all_namespaces=namespace is None))
         if table.kind == "InferenceService" and items and grpc:
             shown = {f"{item['metadata']['namespace']}/{item['metadata']['name']}" for item in items}
-            for line in grpc_services({key: address for key, address in grpc.items() if key in shown}):
-                self._say(line)
+            if text := tables.grpc_services({key: address for key, address in grpc.items() if key in shown}):
+                self._say(text)
 
     def delete(self, alias: str, name: str, namespace: str) -> None:
         """`delete KIND NAME`: from the running cluster; the file is not touched."""

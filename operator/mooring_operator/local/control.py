@@ -1,9 +1,6 @@
 """The control API: HTTP on a unix socket in the data folder, for the other `mooring local` commands."""
 
-import hashlib
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -13,18 +10,6 @@ from mooring_operator.local.admission import Refused, admit, title
 from mooring_operator.local.blueprint import Site
 from mooring_operator.local.cluster import LocalCluster
 from mooring_operator.local.objects import Id, Objects
-
-_LONGEST_SOCKET_PATH = 100
-"""The kernel takes 107 bytes."""
-
-
-def socket_path(data_dir: Path) -> Path:
-    """Where the socket of a data folder is: in it, or in the temporary folder where its path is too long for one."""
-    path = data_dir.absolute() / "control.sock"
-    if len(str(path)) <= _LONGEST_SOCKET_PATH:
-        return path
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"mooring-{digest}.sock"
 
 
 class Control:

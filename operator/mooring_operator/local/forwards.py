@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 
 from mooring_api import names
 from mooring_operator.local.loopback import HOST, Leases
@@ -78,9 +77,3 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
         while data := await source.read(CHUNK_BYTES):
             sink.write(data)
             await sink.drain()
-
-
-def grpc_services(addresses: dict[str, str]) -> Iterator[str]:
-    """Lines for people: where each service takes gRPC."""
-    for name, address in sorted(addresses.items()):
-        yield f"gRPC of {name}: {address}"

@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import shutil
+import signal
 import socket
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
@@ -44,7 +45,10 @@ def up(arguments: Namespace, environ: Mapping[str, str], say: Callable[[str], No
 
 
 async def _run(options: Options, say: Callable[[str], None]) -> None:
-    await Local(options, say).run()
+    local, loop = Local(options, say), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, local.stop)
+    await local.run()
 
 
 def read_settings(path: Path | None) -> Settings:

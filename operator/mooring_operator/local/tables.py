@@ -142,6 +142,11 @@ def events(dated: Sequence[Mapping[str, Any]], now: datetime) -> str:
     return align([["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"], *rows])
 
 
+def grpc_services(addresses: Mapping[str, str]) -> str:
+    """Where each service takes gRPC, a line each."""
+    return "".join(f"gRPC of {name}: {address}\n" for name, address in sorted(addresses.items()))
+
+
 _UNITS = (
     # From this many seconds on: unit, its seconds, smaller unit, its seconds (apimachinery duration.HumanDuration).
     (8 * 365 * 86400, "y", 365 * 86400, "", 1),

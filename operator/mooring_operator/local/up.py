@@ -1,8 +1,7 @@
-"""`mooring local up`: everything put together, in the foreground, until a signal."""
+"""`mooring local up`: everything put together."""
 
 import asyncio
 import contextlib
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,12 +15,13 @@ from mooring_operator.agents import AgentFollowers
 from mooring_operator.local.blueprint import Site
 from mooring_operator.local.cluster import LocalCluster
 from mooring_operator.local.containers import Backoff
-from mooring_operator.local.control import Control, socket_path
+from mooring_operator.local.control import Control
 from mooring_operator.local.deployments import Deployments
 from mooring_operator.local.files import ManifestFiles
 from mooring_operator.local.forwards import GrpcForwards
 from mooring_operator.local.images import Images
 from mooring_operator.local.loopback import HOST, Leases
+from mooring_operator.local.meeting_point import socket_path
 from mooring_operator.local.narrator import Narrator
 from mooring_operator.local.objects import Change, Objects
 from mooring_operator.local.pods import Machine
@@ -56,7 +56,7 @@ class Options:
 
 
 class Local:
-    """One machine's cluster. `run` returns when `stop` was called (or a signal came)."""
+    """One machine's cluster. `run` returns when `stop` was called."""
 
     def __init__(self, options: Options, say: Callable[[str], None]) -> None:
         self._options = options
@@ -101,9 +101,6 @@ class Local:
 
         The order of the end: nobody gets in (proxy, control API), pods stop, the core's loops last.
         """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.stop)
         guard = Guard()
         try:
             async with aiohttp.ClientSession() as probing, proxy_session() as forwarding, asyncio.TaskGroup() as tasks:
@@ -122,8 +119,6 @@ class Local:
         finally:
             guard.close()
             socket_path(self._site.data_dir).unlink(missing_ok=True)
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
 
     @contextlib.asynccontextmanager
     async def _open_doors(
