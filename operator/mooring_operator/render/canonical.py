@@ -1,10 +1,11 @@
 """Manifests as the API server spells them, so that what was applied equals what is read back.
 
-It writes quantities in their shortest form (`1000m` -> `1`, `1024Mi` -> `1Gi`; apimachinery
-`Quantity.CanonicalizeBytes`), leaves out nulls and empty `value`s, and server-side apply refuses two environment
-entries with one name.
+It rounds quantities up to a thousandth and writes them in their shortest form (`1000m` -> `1`, `1024Mi` -> `1Gi`;
+apimachinery `Quantity.CanonicalizeBytes`), leaves out nulls and empty `value`s, and server-side apply refuses two
+environment entries with one name.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from fractions import Fraction
@@ -16,7 +17,7 @@ from mooring_operator.strategic_merge import merge_by
 
 _EXPONENT = re.compile(r"[eE][-+]?[0-9]")
 _BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
-_DECIMAL = {"n": -3, "u": -2, "m": -1, "": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
+_DECIMAL = {"E": 6, "P": 5, "T": 4, "G": 3, "M": 2, "k": 1, "": 0, "m": -1}
 
 
 def canonical_quantity(value: object) -> str:
@@ -25,14 +26,12 @@ def canonical_quantity(value: object) -> str:
     if _EXPONENT.search(text):
         return text
     try:
-        amount = parse_quantity(text)
+        exact = parse_quantity(text)
     except ValueError:
         return text
-    if text[-2:] in _BINARY:
-        if amount.denominator != 1:
-            return text
-        if amount >= 1024:
-            return _shortest_binary(amount.numerator)
+    amount = Fraction(math.ceil(exact * 1000), 1000)
+    if text[-2:] in _BINARY and amount.denominator == 1 and amount >= 1024:
+        return _shortest_binary(amount.numerator)
     return _shortest_decimal(amount)
 
 
@@ -73,8 +72,6 @@ def _shortest_binary(amount: int) -> str:
 
 
 def _shortest_decimal(amount: Fraction) -> str:
-    for suffix, power in reversed(_DECIMAL.items()):
-        scaled = amount / Fraction(1000) ** power
-        if scaled.denominator == 1 and (scaled != 0 or suffix == ""):
-            return f"{scaled.numerator}{suffix}"
-    return f"{-(-amount * 10**9 // 1)}n"  # finer than nano is rounded up, as the API server does
+    fitting = ((suffix, amount / Fraction(1000) ** power) for suffix, power in _DECIMAL.items())
+    suffix, scaled = next((suffix, scaled) for suffix, scaled in fitting if scaled.denominator == 1)
+    return f"{scaled.numerator}{suffix if scaled else ''}"
