@@ -89,7 +89,7 @@ class Reconciler:
         return Outcome(requeue_after_s=min(waits, default=None))
 
     async def _tell_refusal(self, key: Key, observed: Observed, refusal: str) -> None:
-        """The user looks at the status: say there what the API server would not take. The run is retried all the same."""
+        """Say in the status what the API server would not take; the run is retried all the same."""
         plan = decide(replace(observed, server_refusal=refusal), self._settings, self._clock())
         await self._carry_out(key, observed, replace(plan, apply=(), delete=(), nudge=()))
 
