@@ -97,10 +97,6 @@ class Disk:
         self.commit(name)
         self._discard(self._models / name)
 
-    def abandon(self, part: Path) -> None:
-        """Delete a fetch that failed."""
-        _remove(part)
-
     def _discard(self, path: Path) -> None:
         """Take `path` away at once (a rename), then delete it; what cannot be deleted is swept at the next start."""
         if path.exists() or path.is_symlink():

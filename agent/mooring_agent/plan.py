@@ -5,7 +5,7 @@ restart and a missed event all take the same path. Versions are `model_config.do
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 
@@ -52,6 +52,10 @@ class Observed:
     """In place since before this agent process; whether the server serves it was not asked yet."""
     may_be_loaded: bool = False
     """The server was asked to load and has not confirmed an unload since."""
+
+    def without_loaded(self) -> "Observed":
+        """The same, after the server lost the model."""
+        return replace(self, loaded=None)
 
 
 def next_step(wanted: str | None, seen: Observed) -> Step:

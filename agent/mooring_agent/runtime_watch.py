@@ -51,7 +51,12 @@ class RuntimeWatch:
         self._up.clear()
         self._doubt.set()
 
-    def note_readiness_after_load(self, readiness: Readiness) -> None:
+    @property
+    def is_up(self) -> bool:
+        """Whether the server answers."""
+        return self._up.is_set()
+
+    def learn(self, readiness: Readiness) -> None:
         """Learn from a model that was just loaded whether this server has the ready endpoint at all."""
         if readiness is Readiness.NOT_FOUND:
             self._answers_ready = False

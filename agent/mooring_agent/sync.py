@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator, Collection, Iterable
 from mooring_agent.config_source import ModelList
 from mooring_agent.disk import Disk, Recovered
 from mooring_agent.errors import ConfigUnreadable
+from mooring_agent.life import Life
 from mooring_agent.metrics import Metrics
 from mooring_agent.plan import Observed, Step, plan
 from mooring_agent.runtime_client import RuntimeClient
 from mooring_agent.runtime_watch import RuntimeWatch
 from mooring_agent.settings import Settings
 from mooring_agent.status import Board
+from mooring_agent.steps import Tools
 from mooring_agent.storage import Storage
-from mooring_agent.worker import Tools, Worker
+from mooring_agent.worker import Worker
 from mooring_api import model_config
 from mooring_api.agent_status import ModelState
 from mooring_api.v1alpha1 import ModelSpec
@@ -54,7 +56,7 @@ class Sync:
         if self._first is None:
             return False
         workers = (self._workers.get(name) for name in self._first)
-        return all(worker is None or worker.was_attempted for worker in workers)
+        return all(worker is None or worker.life.was_attempted for worker in workers)
 
     async def run(self, lists: AsyncIterator[ModelList | ConfigUnreadable]) -> None:
         """Follow `lists` until cancelled."""
@@ -85,17 +87,17 @@ class Sync:
 
     def _start(self, name: str, spec: ModelSpec | None, group: asyncio.TaskGroup) -> Worker:
         recovered = self._recovered.get(name)
-        worker = Worker(name, self._tools, recovered.seen if recovered else Observed())
-        worker.spec = spec
-        worker.last_spec = recovered.spec if recovered else spec
-        worker.show(ModelState.PENDING if spec else ModelState.UNLOADING)
+        seen = recovered.seen if recovered else Observed()
+        life = Life(name, seen, spec, last_spec=spec or (recovered.spec if recovered else None))
+        worker = Worker(life, self._tools)
+        self.board.put(life.described(ModelState.PENDING if spec else ModelState.UNLOADING))
         self._workers[name] = worker
         group.create_task(self._work(worker))
         return worker
 
     async def _work(self, worker: Worker) -> None:
         await worker.run()
-        del self._workers[worker.name]  # no await since the worker found nothing left: nobody rang in between
+        del self._workers[worker.life.name]  # no await since the worker found nothing left: nobody rang in between
 
     def _note_config(self, digest: str | None, error: str | None) -> None:
         self.board.config_digest = digest or self.board.config_digest
@@ -105,7 +107,7 @@ class Sync:
 
     def _progress(self, name: str) -> tuple[int, int | None] | None:
         worker = self._workers.get(name)
-        folder = worker.folder if worker else None
+        folder = worker.life.folder if worker else None
         return (folder.bytes_done, folder.bytes_total) if folder else None
 
     def _loaded(self) -> Collection[str]:

@@ -1,11 +1,16 @@
 """A fake model server, the agent run in-process against it, and real storage servers."""
 
 import asyncio
+import io
 import json
+import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -14,9 +19,10 @@ import aiohttp
 import boto3
 import pytest
 from aiohttp import web
+from gcp_storage_emulator.server import create_server
 from moto.server import ThreadedMotoServer
 
-from mooring_agent import main
+from mooring_agent import log, main
 from mooring_agent.plan import Backoff
 from mooring_agent.settings import S3Settings, Settings, StorageSettings
 from mooring_api import model_config
@@ -24,14 +30,24 @@ from mooring_api.agent_status import AgentModel, AgentStatus
 from mooring_api.model_config import ModelConfig
 from mooring_api.v1alpha1 import ModelSpec
 
+Claim = Callable[[str, str], str]
+"""Writes a model's weights below a path of the claim `data`; returns its URI."""
+LogLines = Callable[[], list[dict[str, str]]]
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
 
 class FakeRuntime:
     """A v2 model server: it records calls, and can be late, be restarted, refuse models, and lack endpoints."""
 
     def __init__(self, model_dir: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.model_dir = model_dir
         self.calls: list[str] = []
         """`load NAME`, `unload NAME`, in order."""
@@ -189,9 +205,7 @@ class Agent:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Agent"]:
         """The agent's whole process but for its signals."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         options: dict[str, Any] = {"backoff": Backoff(0.05, 0.2), **self.options}
         settings = Settings(
             host="127.0.0.1",
@@ -298,6 +312,111 @@ async def eventually() -> Callable[[Callable[[], bool]], Any]:
 
 
 @pytest.fixture
-def log_lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, str]]]:
-    """The JSON lines on stdout so far."""
-    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+def log_lines() -> Iterator[Callable[[], list[dict[str, str]]]]:
+    """The JSON log lines so far."""
+    root, stream = logging.getLogger(), io.StringIO()
+    before = root.handlers[:]
+    log.configure(stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.handlers[:] = before
+
+
+class SlowHttp:
+    """A server that sends the beginning of a file, and the rest when it is released."""
+
+    def __init__(self, url: str, gate: asyncio.Event) -> None:
+        self.url = url
+        self._gate = gate
+
+    def release(self) -> None:
+        """Send the rest."""
+        self._gate.set()
+
+
+@pytest.fixture
+async def slow_http() -> AsyncIterator[SlowHttp]:
+    """Answers every path with 2 MiB, of which the second half waits."""
+    gate = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(2 << 20)})
+        await response.prepare(request)
+        await response.write(b"x" * (1 << 20))
+        await gate.wait()
+        await response.write(b"x" * (1 << 20))
+        return response
+
+    app = web.Application()
+    app.router.add_get("/{name}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield SlowHttp(f"http://127.0.0.1:{runner.addresses[0][1]}", gate)
+    gate.set()
+    await runner.cleanup()
+
+
+@pytest.fixture(scope="session")
+def gcs_url() -> Iterator[str]:
+    """One Google Cloud Storage emulator for the session; each test uses a bucket of its own."""
+    port = free_port()
+    server = create_server("127.0.0.1", port, in_memory=True)
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+class FileServer:
+    """An HTTP server with answers per path, which records the requests' headers."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
+        self.requests: list[tuple[str, dict[str, str]]] = []
+
+    def put(self, path: str, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> str:
+        """Answer `path`; returns its URL."""
+        self.answers[path] = (status, {"Content-Length": str(len(body)), **(headers or {})}, body)
+        return self.url + path
+
+
+@pytest.fixture
+def files() -> Iterator[FileServer]:
+    """A blocking HTTP server in a thread, so that blocking clients can be called from the test."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            file_server.requests.append((self.path, dict(self.headers.items())))
+            status, headers, body = file_server.answers.get(path, (404, {"Content-Length": "0"}, b""))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    file_server = FileServer(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield file_server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads for providers that fetch many files at once."""
+    with ThreadPoolExecutor(4) as threads:
+        yield threads
+
+
+@pytest.fixture
+def tree() -> Callable[[Path], dict[str, bytes]]:
+    """Every file below a folder by relative path."""
+    return lambda root: {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}

@@ -5,6 +5,7 @@ uses an SDK pays its memory. What a provider writes goes through `folder.Folder`
 """
 
 import asyncio
+import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Protocol
@@ -84,23 +85,32 @@ class Storage:
 
     def __init__(self, settings: StorageSettings, max_downloads: int) -> None:
         self._settings = settings
-        self._models = ThreadPoolExecutor(max_downloads, "fetch")
+        # Twice as many: a thread whose fetch was given up may wait for its connection to time out.
+        self._models = ThreadPoolExecutor(2 * max_downloads, "fetch")
         self._files = ThreadPoolExecutor(_FILE_THREADS, "fetch-file")
         self._providers: dict[str, Provider] = {}
         self._building = asyncio.Lock()
 
     async def fetch(self, uri: StorageUri, folder: Folder) -> str:
-        """Fetch into `folder`; returns the content's fingerprint. Cancelling stops the thread at its next write.
+        """Fetch into `folder`; returns the content's fingerprint. A fetch that fails leaves no folder.
+
+        Cancelling returns at once; the thread stops at its next write.
 
         Raises:
             StorageError: the reason.
         """
-        provider = await self._provider(uri.scheme)
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._models, provider.fetch, uri, folder)
+            provider = await self._provider(uri.scheme)
+        except BaseException:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
+        future = self._models.submit(_fetch, provider, uri, folder)
+        try:
+            return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             folder.cancel()
+            if future.cancelled():  # it never ran, so nobody else deletes the folder
+                shutil.rmtree(folder.path, ignore_errors=True)
             raise
 
     async def fingerprint(self, uri: StorageUri) -> str:
@@ -119,3 +129,12 @@ class Storage:
                 built = await asyncio.to_thread(build_provider, scheme, self._settings, self._files)
                 self._providers[scheme] = built
             return self._providers[scheme]
+
+
+def _fetch(provider: Provider, uri: StorageUri, folder: Folder) -> str:
+    """In a thread: fetch, and delete what a failed fetch left."""
+    try:
+        return provider.fetch(uri, folder)
+    except BaseException:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise

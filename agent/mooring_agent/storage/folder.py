@@ -45,11 +45,11 @@ class Folder:
         self.bytes_total: int | None = None
         self._root = path.resolve()
         self._looked_at_bytes = 0
-        self._is_cancelled = False
+        self.is_cancelled = False
 
     def cancel(self) -> None:
         """Make the fetch stop at its next write."""
-        self._is_cancelled = True
+        self.is_cancelled = True
 
     def expect(self, total_bytes: int) -> None:
         """Say how much will come.
@@ -62,8 +62,7 @@ class Folder:
 
     def count(self, chunk_bytes: int) -> None:
         """Note that `chunk_bytes` are about to be written (raises as `Writer.write`)."""
-        if self._is_cancelled:
-            raise Cancelled(f"{self.source}: given up because the model was changed or removed")
+        self._check()
         self.bytes_done += chunk_bytes
         if self.bytes_done - self._looked_at_bytes >= _LOOK_EVERY_BYTES:
             self._looked_at_bytes = self.bytes_done
@@ -115,6 +114,7 @@ class Folder:
 
     def _place(self, name: str) -> Path:
         """Where `name` goes, its parents made. Resolving the parent also catches links that earlier members made."""
+        self._check()
         parts = name.split("/")
         if name.startswith("/") or ".." in parts or "\0" in name or not name.strip("/."):
             raise UnsafePath(f"{self.source}: {name!r} would be written outside the model's folder; rename it")
@@ -127,6 +127,10 @@ class Folder:
         if not parent.resolve().is_relative_to(self._root):
             raise UnsafePath(f"{self.source}: {name!r} would be written through a link that leaves the model's folder")
         return place
+
+    def _check(self) -> None:
+        if self.is_cancelled:
+            raise Cancelled(f"{self.source}: given up because the model was changed or removed")
 
     def _look(self, coming_bytes: int) -> None:
         if shutil.disk_usage(self.path).free < coming_bytes + RESERVE_BYTES:

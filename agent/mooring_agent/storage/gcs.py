@@ -1,8 +1,10 @@
 """`gs://BUCKET/PATH` by google-cloud-storage; the only module that imports it."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import google.auth
@@ -13,6 +15,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption
 from google.cloud.storage.retry import DEFAULT_RETRY
+from google.oauth2 import service_account
 
 from mooring_agent import errors
 from mooring_agent.settings import GcsSettings
@@ -58,10 +61,11 @@ class Gcs:
         return storage.Client(project="unused", credentials=self._credentials())
 
     def _credentials(self) -> Any:
-        """The given file; else the default chain (workload identity); else public buckets only."""
-        if self._settings.credentials_file is not None:
-            path = str(self._settings.credentials_file)
-            return google.auth.load_credentials_from_file(path, scopes=[_SCOPE])[0]  # type: ignore[no-untyped-call]  # the SDK's gap
+        """A service account's key; else the default chain (workload identity); else public buckets only."""
+        file = self._settings.credentials_file
+        if file is not None and _is_service_account(file):
+            read: Any = service_account.Credentials.from_service_account_file
+            return read(str(file), scopes=[_SCOPE])
         try:
             return google.auth.default(scopes=[_SCOPE])[0]
         except auth.DefaultCredentialsError:
@@ -70,7 +74,7 @@ class Gcs:
     def _list(self, uri: StorageUri) -> tuple[Selected, ...]:
         """The objects below the path; else the one object of exactly that name."""
         prefix = folder_prefix(uri.path)
-        selected = self._ask(uri, lambda: select(self._objects(uri, prefix), prefix))
+        selected = self._ask(uri, lambda: select(self._objects(uri, prefix), prefix, uri.redacted))
         if not selected and uri.path and not uri.path.endswith("/"):
             bucket = self._client.bucket(uri.bucket)
             blob = self._ask(uri, lambda: bucket.get_blob(uri.path, timeout=_TIMEOUT_S, retry=_RETRY))
@@ -127,6 +131,13 @@ class Gcs:
         if isinstance(credentials, AnonymousCredentials):
             return "the anonymous identity (no credentials were found)"
         return str(getattr(credentials, "service_account_email", self._told_file))
+
+
+def _is_service_account(file: Path) -> bool:
+    try:
+        return bool(json.loads(file.read_bytes()).get("type") == "service_account")
+    except (OSError, ValueError, AttributeError) as exc:
+        raise errors.InvalidCredentials(f"{file} is no JSON credentials file: {exc}; mount the key again") from exc
 
 
 def _anonymous() -> Any:

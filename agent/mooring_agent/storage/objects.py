@@ -31,8 +31,8 @@ def folder_prefix(path: str) -> str:
     return path.rstrip("/") + "/" if path.strip("/") else ""
 
 
-def select(objects: Iterable[StoredObject], prefix: str) -> tuple[Selected, ...]:
-    """The files below `prefix` (as `folder_prefix` gives it), sorted by name.
+def select(objects: Iterable[StoredObject], prefix: str, source: str) -> tuple[Selected, ...]:
+    """The files below `prefix` (as `folder_prefix` gives it), sorted by name; messages name `source`.
 
     Keys that end in `/` are placeholders that consoles make for empty folders, and are left out.
 
@@ -40,13 +40,15 @@ def select(objects: Iterable[StoredObject], prefix: str) -> tuple[Selected, ...]
         UnsafePath: a key has a `..` or empty part that a file system would read differently.
     """
     files = [obj for obj in objects if obj.key.startswith(prefix) and not obj.key.endswith("/")]
-    return tuple(sorted((Selected(_relative(obj.key, prefix), obj) for obj in files), key=lambda item: item.name))
+    return tuple(
+        sorted((Selected(_relative(obj.key, prefix, source), obj) for obj in files), key=lambda item: item.name)
+    )
 
 
-def _relative(key: str, prefix: str) -> str:
+def _relative(key: str, prefix: str, source: str) -> str:
     name = key.removeprefix(prefix)
     if any(part in ("", ".", "..") for part in name.split("/")) or "\0" in name:
-        raise UnsafePath(f"object {key!r} is no path inside a folder (empty, '.' or '..' part); rename or delete it")
+        raise UnsafePath(f"{source}: key {key!r} has an empty, '.' or '..' part, so it is no file; rename or delete it")
     return name
 
 

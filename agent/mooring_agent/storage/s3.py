@@ -87,7 +87,7 @@ class S3:
     def _list(self, uri: StorageUri) -> tuple[Selected, ...]:
         """The objects below the path; else the one object of exactly that name."""
         prefix = folder_prefix(uri.path)
-        selected = self._ask(uri, lambda: select(self._keys(uri.bucket, prefix), prefix))
+        selected = self._ask(uri, lambda: select(self._keys(uri.bucket, prefix), prefix, uri.redacted))
         if not selected and uri.path and not uri.path.endswith("/"):
             # Keys come in byte order, so the object that is named exactly like the prefix comes first.
             first = self._ask(uri, lambda: tuple(self._keys(uri.bucket, uri.path, limit=1)))
