@@ -20,7 +20,7 @@ from mooring_operator import resources
 from mooring_operator.metrics import ApiMetrics
 from mooring_operator.observed import Manifest, SecretKeys
 from mooring_operator.plan import Adoption, Event, Ref
-from mooring_operator.ports import ClusterError
+from mooring_operator.ports import ClusterError, NamespaceGoing
 from mooring_operator.resources import BY_KIND, Resource
 from mooring_operator.secret_settings import S3_SETTING_KEYS
 
@@ -204,14 +204,18 @@ class KubernetesCluster:
             raise ClusterError(f"{verb} {path}: the API server does not answer: {exc}") from exc
         if answer.status >= 400:
             self._metrics.errors.labels(str(answer.status)).inc()
-            raise ClusterError(f"{verb} {path}: {_message(answer.data)}", answer.status)
+            message, causes = _refusal(answer.data)
+            error = NamespaceGoing if "NamespaceTerminating" in causes else ClusterError
+            raise error(f"{verb} {path}: {message}", answer.status)
         found: Manifest = json.loads(answer.data) if answer.data else {}
         return found
 
 
-def _message(body: bytes) -> str:
-    """The text of a Kubernetes Status, or the body."""
+def _refusal(body: bytes) -> tuple[str, frozenset[str]]:
+    """The text and the reasons of a Kubernetes Status; the body itself where it is none."""
     try:
-        return str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        return body[:500].decode(errors="replace")
+        status = json.loads(body)
+        causes = (status.get("details") or {}).get("causes") or ()
+        return str(status["message"]), frozenset(cause.get("reason", "") for cause in causes)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return body[:500].decode(errors="replace"), frozenset()

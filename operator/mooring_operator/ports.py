@@ -19,6 +19,10 @@ class ClusterError(Exception):
         self.status = status
 
 
+class NamespaceGoing(ClusterError):
+    """Nothing can be made in a namespace that is being deleted; there is nothing left to do."""
+
+
 class Cluster(Protocol):
     """What reconciling needs of a cluster. Every method raises `ClusterError`, and "not found" on delete is success."""
 

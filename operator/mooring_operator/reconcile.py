@@ -18,7 +18,7 @@ from mooring_operator.ledger import Ledger
 from mooring_operator.lookups import Lookups
 from mooring_operator.observed import AgentReport, Key, Manifest, Nudge, Observed
 from mooring_operator.plan import Adoption, Event, Plan, PodNudge, Ref, StatusWrite
-from mooring_operator.ports import Cluster, ClusterError
+from mooring_operator.ports import Cluster, ClusterError, NamespaceGoing
 from mooring_operator.settings import Settings
 from mooring_operator.store import Store
 from mooring_operator.workqueue import Outcome
@@ -78,6 +78,8 @@ class Reconciler:
         self._agents.follow(key, observed.pods if plan.wants_agents else ())
         try:
             finished = await self._carry_out(key, observed, plan)
+        except NamespaceGoing:
+            return Outcome()
         except ClusterError as exc:
             if exc.status in REFUSALS:
                 await self._tell_refusal(key, observed, str(exc))

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from mooring_operator.cluster import KubernetesCluster
 from mooring_operator.metrics import ApiMetrics
 from mooring_operator.plan import Adoption, Event, Ref
-from mooring_operator.ports import ClusterError
+from mooring_operator.ports import ClusterError, NamespaceGoing
 from mooring_operator.resources import PODS
 
 MODEL = Ref("serving.kserve.io/v1alpha1", "TrainedModel", "ns", "m", "u1")
@@ -156,6 +156,13 @@ async def test_a_refusal_carries_the_servers_words_and_is_counted(
     assert caught.value.status == 403
     assert registry.get_sample_value("mooring_api_errors_total", {"code": "403"}) == 1
     assert registry.get_sample_value("mooring_api_requests_total", {"verb": "GET", "resource": "pods"}) == 1
+
+
+async def test_a_namespace_that_is_going_is_told_apart(cluster: KubernetesCluster, api: FakeApi) -> None:
+    causes = [{"reason": "NamespaceTerminating", "message": "namespace ns is being terminated"}]
+    api.answer = (403, {"message": "forbidden", "details": {"causes": causes}})
+    with pytest.raises(NamespaceGoing):
+        await cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "ns"}})
 
 
 async def test_no_answer_is_a_cluster_error() -> None:

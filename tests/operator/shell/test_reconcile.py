@@ -14,7 +14,7 @@ from mooring_api.v1alpha1 import ModelSpec
 from mooring_operator.agents import AgentFollowers
 from mooring_operator.observed import AgentReport, Key, Manifest, SecretKeys
 from mooring_operator.plan import Adoption, Event, Ref
-from mooring_operator.ports import ClusterError
+from mooring_operator.ports import ClusterError, NamespaceGoing
 from mooring_operator.reconcile import Reconciler
 from mooring_operator.settings import Settings
 from mooring_operator.store import Store
@@ -66,7 +66,8 @@ class MemoryCluster:
 
     def _write(self, what: str, kind: str) -> None:
         if kind in self.refused:
-            raise ClusterError(f"{kind} is refused", self.refusal)
+            error = NamespaceGoing if self.refusal == 403 else ClusterError
+            raise error(f"{kind} is refused", self.refusal)
         self.writes.append(what)
 
     async def apply(self, manifest: Manifest) -> Manifest:
@@ -373,6 +374,14 @@ async def test_what_the_api_server_will_not_take_stands_in_the_status_until_it_i
     world.cluster.refused = set()
     await world.settle()
     assert world.condition("InferenceService", "svc", "PredictorReady")["reason"] != "ReconcileFailed"
+
+
+async def test_in_a_namespace_that_is_going_there_is_nothing_to_do() -> None:
+    world = World()
+    world.cluster.seed(service())
+    world.cluster.refused, world.cluster.refusal = {"Deployment"}, 403
+    outcome = await world.reconciler(KEY)
+    assert outcome.requeue_after_s is None
 
 
 async def test_a_bell_during_many_statuses_lets_the_list_go_first() -> None:
