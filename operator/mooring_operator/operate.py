@@ -24,6 +24,8 @@ from mooring_operator.workqueue import Outcome, WorkQueue
 
 logger = logging.getLogger(__name__)
 
+RETRY_S = 2.0
+"""Pause after a list that could not be read."""
 STUCK_S = 120.0
 """A queue that has due work but finished none for this long is reported as not healthy."""
 
@@ -50,7 +52,8 @@ class Operator:
         self._process = process
         self._registry = registry
         self._priority = leadership.priority_at(process.started)
-        self._resting = False
+        self._resting = process.namespace is None
+        """Until the peering object says that nobody else is active; an operator of one namespace has no peers."""
         self._resync = asyncio.Event()
         self._store = Store()
         self._queue = WorkQueue(
@@ -72,6 +75,8 @@ class Operator:
         """Operate until a signal."""
         app = http_server.application(self._registry, self._ailment)
         async with http_server.serving(app, self._process.http_port), asyncio.TaskGroup() as group:
+            self._queue.hold()  # until the store is whole: a run on half a picture deletes what it does not see
+            self._resync.set()
             loops = [group.create_task(self._queue.run()), group.create_task(self._agents.run())]
             loops.append(group.create_task(self._resync_forever()))
             await self._watch()
@@ -112,32 +117,43 @@ class Operator:
         else:
             logger.info("this operator is active")
             self._resync.set()
-            self._queue.release()
 
     async def _resync_forever(self) -> None:
-        """Compare the store with whole lists now and then, and after standing by: deletions may have been missed."""
+        """Compare the store with whole lists at the start, now and then, and after standing by.
+
+        Watches tell nothing of what was deleted while nobody watched, and not when their first list is complete.
+        """
+        pause_s = self._settings.resync_s
         while True:
             try:
-                async with asyncio.timeout(self._settings.resync_s):
+                async with asyncio.timeout(pause_s):
                     await self._resync.wait()
             except TimeoutError:
                 pass
             self._resync.clear()
-            if not self._resting:
-                await self._resync_once()
+            if self._resting:
+                continue
+            whole = await self._resync_once()
+            pause_s = self._settings.resync_s if whole else RETRY_S
+            if whole and not self._resting:
+                self._queue.release()
 
-    async def _resync_once(self) -> None:
+    async def _resync_once(self) -> bool:
+        """Whether every list could be read."""
+        whole = True
         for resource in WATCHED:
             try:
                 live = await self._cluster.list_all(resource, self._process.namespace or "")
             except ClusterError as exc:
                 logger.warning("resync of %s: %s", resource.plural, exc)
+                whole = False
                 continue
             rung = {key for body in self._store.vanished(resource.kind, live) for key in self._store.forget(body)}
             for body in live:
                 rung |= self._store.put(body)
             for key in rung:
                 self._queue.ring(key)
+        return whole
 
     def _ailment(self) -> str | None:
         overdue = self._queue.overdue_s
