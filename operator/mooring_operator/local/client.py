@@ -46,14 +46,15 @@ class Client:
         Raises:
             Failed: nothing is running there, or it said no.
         """
-        return asyncio.run(self._request(method, path, query or {}, body))
+        return asyncio.run(self.ask(method, path, query, body))
 
-    async def _request(self, method: str, path: str, query: Mapping[str, str], body: object) -> Any:
+    async def ask(self, method: str, path: str, query: Mapping[str, str] | None = None, body: object = None) -> Any:
+        """The same, inside of an event loop."""
         connector = aiohttp.UnixConnector(str(socket_path(self._data_dir)))
         try:
             async with (
                 aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60)) as session,
-                session.request(method, f"http://local{path}", params=query, json=body) as answer,
+                session.request(method, f"http://local{path}", params=query or {}, json=body) as answer,
             ):
                 text = await answer.text()
                 if answer.status >= 400:

@@ -29,6 +29,8 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
+_OWN_NAMES = frozenset({"localhost", HOST, "::1"})
+"""Hosts under which `GET /` is a question to the proxy itself."""
 CHUNK_BYTES = 64 * 1024
 
 
@@ -59,7 +61,7 @@ class Proxy:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         route = find_route(request.host, request.raw_path, self._objects.list("Ingress"), self._objects.list("Service"))
         if route is None:
-            if request.path == "/" and request.method == "GET":
+            if request.path == "/" and request.method == "GET" and request.url.host in _OWN_NAMES:
                 return _json(200, {"services": self._services()})
             message = f"nothing is served at host {request.host!r}, path {request.path!r}"
             hint = "send a Host header as in a service's url, or ask /NAMESPACE/NAME/..."
