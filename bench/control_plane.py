@@ -15,7 +15,7 @@ from e2e import images
 from e2e.kube import Cluster, connect
 from e2e.models import tiny
 from e2e.release import installed
-from e2e.storage import Storage, open_storage
+from e2e.storage import namespace_with_keys, open_storage
 from e2e.target import ROOT, Target, open_target
 
 from bench import meters, scenarios
@@ -65,15 +65,6 @@ class Rounds:
 QUICK = Rounds(3, 3, 1, 1)
 
 
-def prepare(cluster: Cluster, storage: Storage, namespace: str) -> None:
-    """Make a namespace whose default service account has the storage's keys."""
-    cluster.kubectl("create", "namespace", namespace)
-    space = cluster.namespace(namespace)
-    space.apply(storage.credentials("s3"))
-    space.until("the default service account exists", lambda: space.find("ServiceAccount", "default"))
-    space.kubectl("patch", "serviceaccount", "default", "-p", '{"secrets": [{"name": "s3"}]}')
-
-
 async def measure(target: Target, cluster: Cluster, image: str, rounds: Rounds) -> scenarios.Samples:
     """Run every scenario."""
     storage, run = open_storage(target), secrets.token_hex(2)
@@ -82,7 +73,7 @@ async def measure(target: Target, cluster: Cluster, image: str, rounds: Rounds) 
         connect_api(*trusted_server(target.environ)) as api,
         aiohttp.ClientSession(base_url=target.ingress_url) as ingress,
     ):
-        bench = Bench(api, ingress, image, uri, lambda name: prepare(cluster, storage, name), run)
+        bench = Bench(api, ingress, image, uri, lambda name: namespace_with_keys(cluster, storage, name), run)
         await meters.count_operator_requests(api)
         try:
             await scenarios.one_service_at_a_time(bench, rounds.services)

@@ -31,7 +31,7 @@ class Bench:
     ingress: aiohttp.ClientSession
     image: str
     model_uri: str
-    prepare: Callable[[str], None]
+    prepare: Callable[[str], object]
     """Makes a namespace whose default service account has the storage's keys."""
     run: str
     """Tells this run's namespaces from those of another that are still being deleted."""

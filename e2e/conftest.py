@@ -8,10 +8,11 @@ from contextlib import ExitStack
 import pytest
 
 from e2e import images as image_module
-from e2e.kube import Cluster, Namespace, connect
+from e2e.kube import Cluster, connect
+from e2e.namespace import Namespace
 from e2e.release import Release, installed
 from e2e.serving import Serve
-from e2e.storage import Storage, open_storage
+from e2e.storage import Storage, namespace_with_keys, open_storage
 from e2e.target import Target, open_target
 
 
@@ -72,13 +73,9 @@ def release(target: Target, cluster: Cluster, images: dict[str, str]) -> Iterato
 
 @pytest.fixture
 def space(cluster: Cluster, storage: Storage, release: Release, request: pytest.FixtureRequest) -> Iterator[Namespace]:
-    """A fresh namespace whose default service account has the S3 server's keys, as KServe's documents have it."""
+    """A fresh namespace with the S3 server's keys; its removal is not waited for."""
     short = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40].strip("-")
-    space = cluster.namespace(f"e2e-{short}-{secrets.token_hex(2)}")
-    cluster.kubectl("create", "namespace", space.name)
-    space.apply(storage.credentials("s3"))
-    space.until("the default service account exists", lambda: space.find("ServiceAccount", "default"))
-    space.kubectl("patch", "serviceaccount", "default", "-p", '{"secrets": [{"name": "s3"}]}')
+    space = namespace_with_keys(cluster, storage, f"e2e-{short}-{secrets.token_hex(2)}")
     yield space
     cluster.kubectl("delete", "namespace", space.name, "--wait=false")
 

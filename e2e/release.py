@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from e2e.kube import OPERATOR_LABEL, Cluster, Completed, Manifest, Namespace, until
+from e2e.kube import Cluster, Completed, Manifest, until
+from e2e.namespace import OPERATOR_LABEL, Namespace
 from e2e.target import Target
 
 NAMESPACE = "mooring-system"
@@ -28,7 +29,7 @@ class Release:
     @property
     def space(self) -> Namespace:
         """The operator's namespace."""
-        return self.cluster.namespace(NAMESPACE)
+        return Namespace(self.cluster, NAMESPACE)
 
     def install(self) -> None:
         """Install or upgrade both charts and wait until the operator is ready."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx
 
-from e2e.kube import Manifest, Namespace
+from e2e.kube import Manifest
 from e2e.manifests import inference_service
+from e2e.namespace import Namespace
 
 
 def request_body(value: float) -> Manifest:
@@ -89,6 +90,10 @@ class Seen:
     answers: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
+    def fail(self, how: str) -> None:
+        """Record a failure and where in the stream it was."""
+        self.failures.append(f"after {len(self.answers)} answers: {how}")
+
 
 @contextmanager
 def steady_requests(front: Front, model: str) -> Iterator[Seen]:
@@ -102,9 +107,9 @@ def steady_requests(front: Front, model: str) -> Iterator[Seen]:
                 if response.status_code == 200:
                     seen.answers.append(float(response.json()["outputs"][0]["data"][0]))
                 else:
-                    seen.failures.append(f"{response.status_code} {response.text}")
+                    seen.fail(f"{response.status_code} {response.text}")
             except httpx.HTTPError as exc:
-                seen.failures.append(repr(exc))
+                seen.fail(repr(exc))
 
     thread = threading.Thread(target=ask, name="steady-requests")
     thread.start()

@@ -9,7 +9,8 @@ import boto3
 import httpx
 from botocore.config import Config
 
-from e2e.kube import Manifest
+from e2e.kube import Cluster, Manifest
+from e2e.namespace import Namespace
 from e2e.target import Target
 
 
@@ -57,6 +58,16 @@ class Storage:
         }
         metadata = {"name": name, "annotations": annotations}
         return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys}
+
+
+def namespace_with_keys(cluster: Cluster, storage: Storage, name: str) -> Namespace:
+    """Make a namespace whose default service account has the S3 server's keys, as KServe's documents have it."""
+    cluster.kubectl("create", "namespace", name)
+    space = Namespace(cluster, name)
+    space.apply(storage.credentials("s3"))
+    space.until("the default service account exists", lambda: space.find("ServiceAccount", "default"))
+    space.kubectl("patch", "serviceaccount", "default", "-p", '{"secrets": [{"name": "s3"}]}')
+    return space
 
 
 def open_storage(target: Target) -> Storage:

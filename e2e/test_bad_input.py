@@ -2,9 +2,10 @@
 
 import pytest
 
-from e2e.kube import Manifest, Namespace
+from e2e.kube import Manifest
 from e2e.manifests import environment, inference_service, service, trained_model
 from e2e.models import MODEL_FILE, tiny
+from e2e.namespace import Namespace
 from e2e.release import Release
 from e2e.serving import Serve
 from e2e.storage import Storage
@@ -71,15 +72,16 @@ def test_a_missing_bucket_is_named(space: Namespace, serve: Serve) -> None:
     space.until_event("model", "no-such-bucket")
 
 
+@pytest.mark.parametrize("key", [None, "wrong-key-id"], ids=["wrong secret", "wrong key id"])
 def test_wrong_credentials_are_told_apart_and_not_printed(
-    space: Namespace, serve: Serve, storage: Storage, good: str
+    space: Namespace, serve: Serve, storage: Storage, good: str, key: str | None
 ) -> None:
-    space.apply(storage.credentials("s3", key="wrong-key-id", secret="wrong-secret"))
+    space.apply(storage.credentials("s3", key=key, secret="wrong-secret"))
     serve("host")
     space.apply(trained_model("model", "host", good))
-    text = space.until_message("TrainedModel", "model", "redentials")
+    text = space.until_message("TrainedModel", "model", "InvalidCredentials")
     assert "wrong-secret" not in text
-    space.until_event("model", "redentials")
+    space.until_event("model", "InvalidCredentials")
 
 
 def test_a_missing_claim_is_named_and_harms_no_other_model(space: Namespace, serve: Serve, good: str) -> None:
@@ -87,7 +89,7 @@ def test_a_missing_claim_is_named_and_harms_no_other_model(space: Namespace, ser
     space.apply(trained_model("fine", "host", good), trained_model("lost", "host", "pvc://no-such-claim/model"))
     space.until_message("TrainedModel", "lost", "no-such-claim", "PersistentVolumeClaim")
     space.until_ready("TrainedModel", "fine")
-    assert front.answer("fine") == 2.0
+    assert space.until("the other model answers", lambda: front.answer("fine")) == 2.0
 
 
 def test_a_corrupt_model_file_is_told_with_the_servers_own_words(

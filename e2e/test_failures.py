@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from e2e.kube import Manifest, Namespace, pod_is_ready, says_ready
+from e2e.kube import Manifest
 from e2e.manifests import environment, trained_model
 from e2e.models import tiny
+from e2e.namespace import Namespace, pod_is_ready, says_ready
 from e2e.release import Release
 from e2e.serving import Serve, steady_requests
 from e2e.storage import Storage
@@ -37,7 +38,7 @@ def test_f2_a_server_that_listens_late_gets_its_models(space: Namespace, serve: 
     front = serve("late", env=environment(START_DELAY_S="5"))
     space.apply(trained_model("model", "late", uris[2]))
     space.until_ready("TrainedModel", "model")
-    assert front.answer("model") == 2.0
+    assert space.until("the model answers", lambda: front.answer("model")) == 2.0
 
 
 def test_f3_a_restarted_server_gets_its_models_back_and_ready_tells_the_truth(
@@ -47,7 +48,7 @@ def test_f3_a_restarted_server_gets_its_models_back_and_ready_tells_the_truth(
     space.apply(trained_model("model", "restarted", uris[2]))
     space.until_ready("TrainedModel", "model")
     [pod] = space.pods("restarted")
-    space.kubectl("exec", pod["metadata"]["name"], "-c", "kserve-container", "--", "kill", "1")
+    space.kubectl("exec", pod["metadata"]["name"], "-c", "kserve-container", "--", "sh", "-c", "kill 1")
     space.until("READY is not True", lambda: not space.is_ready("TrainedModel", "model"), 20)
     space.until_ready("TrainedModel", "model")
     assert space.until("the model answers", lambda: front.answer("model")) == 2.0
@@ -73,6 +74,7 @@ def test_f5_an_update_that_fails_leaves_the_old_version_serving(
     front = serve("update")
     space.apply(trained_model("model", "update", uris[2]))
     space.until_ready("TrainedModel", "model")
+    space.until_settled("update")
     with steady_requests(front, "model") as seen:
         space.apply(trained_model("model", "update", f"s3://{BUCKET}/nothing-here"))
         space.until_message("TrainedModel", "model", "nothing-here")

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from e2e import manifests, models
-from e2e.kube import Cluster, Namespace
+from e2e.kube import Cluster
+from e2e.namespace import Namespace
 from e2e.release import Release
 from e2e.serving import Front, front, request_body, steady_requests
 from e2e.storage import Storage
@@ -23,6 +24,9 @@ BUCKET = "walk-through"
 CLAIM = "walk-through"
 COLUMNS_SERVICE = ["NAME", "URL", "READY", "PREV", "LATEST", "PREVROLLEDOUTREVISION", "LATESTREADYREVISION", "AGE"]
 COLUMNS_MODEL = ["NAME", "URL", "READY", "AGE"]
+SAMPLE_IMAGE = "mooring/runtime:0.1.0"
+SAMPLE_GRPC_IMAGE = "example/custom-model-grpc:v1"
+SAMPLE_URI = "s3://example-models/models/model{}"
 HOST = "custom-model-mms.default.example.com"
 
 pytestmark = pytest.mark.incremental
@@ -40,12 +44,12 @@ class Walk:
     front: Front
     uris: dict[str, str] = field(default_factory=dict)
 
-    def example(self, path: str, **values: str) -> str:
-        """A manifest of `examples/` with its ${...} filled in and nothing else changed."""
+    def example(self, path: str, values: dict[str, str]) -> str:
+        """A manifest of `examples/` with the user's own image or URI instead of its sample, nothing else changed."""
         text = (ROOT / "examples" / path).read_text()
-        for name, value in values.items():
-            assert f"${{{name}}}" in text, f"examples/{path} has no ${{{name}}}"
-            text = text.replace(f"${{{name}}}", value)
+        for sample, own in values.items():
+            assert sample in text, f"examples/{path} has no {sample}"
+            text = text.replace(sample, own)
         return text
 
     def pod(self) -> str:
@@ -80,7 +84,7 @@ class Walk:
 def walk(
     target: Target, images: dict[str, str], cluster: Cluster, storage: Storage, release: Release
 ) -> Iterator[Walk]:
-    space = cluster.namespace("default")
+    space = Namespace(cluster, "default")
     space.apply(storage.credentials("walk-through-s3"))
     space.kubectl("patch", "serviceaccount", "default", "-p", '{"secrets": [{"name": "walk-through-s3"}]}')
     volume, claim = manifests.host_path_claim(CLAIM, "/var/tmp/mooring-e2e/walk-through")
@@ -109,7 +113,7 @@ def messages(log: str) -> list[str]:
 
 
 def test_01_the_service_gets_ready_and_prints_the_columns_of_the_walk_through(walk: Walk) -> None:
-    manifest = walk.example("inferenceservice.yaml", CUSTOM_MODEL_SERVER_IMAGE=walk.images["runtime"])
+    manifest = walk.example("inferenceservice.yaml", {SAMPLE_IMAGE: walk.images["runtime"]})
     walk.space.kubectl("apply", "-f", "-", stdin=manifest)
     walk.space.until_ready("InferenceService", SERVICE, timeout_s=120)
     header, [row] = rows(walk.space.kubectl("get", "inferenceservice"))
@@ -122,10 +126,10 @@ def test_01_the_service_gets_ready_and_prints_the_columns_of_the_walk_through(wa
 
 def test_02_two_models_from_s3_get_ready_and_print_the_columns_of_the_walk_through(walk: Walk) -> None:
     walk.uris = {
-        "MODEL1_STORAGE_URI": walk.storage.s3_folder(BUCKET, "model1", models.scaling(2)),
-        "MODEL2_STORAGE_URI": walk.storage.s3_folder(BUCKET, "model2", models.scaling(3)),
+        SAMPLE_URI.format(1): walk.storage.s3_folder(BUCKET, "model1", models.scaling(2)),
+        SAMPLE_URI.format(2): walk.storage.s3_folder(BUCKET, "model2", models.scaling(3)),
     }
-    walk.space.kubectl("apply", "-f", "-", stdin=walk.example("trainedmodels.yaml", **walk.uris))
+    walk.space.kubectl("apply", "-f", "-", stdin=walk.example("trainedmodels.yaml", walk.uris))
     walk.space.until_ready("TrainedModel", "model1-custom", "model2-custom", timeout_s=120)
     header, listed = rows(walk.space.kubectl("get", "trainedmodel"))
     assert header == COLUMNS_MODEL
@@ -139,7 +143,7 @@ def test_03_the_pod_is_named_after_the_predictor_and_its_agent_logs_what_it_did(
     assert pod.startswith(f"{SERVICE}-predictor-")
     said = messages(walk.space.logs(pod, "agent"))
     for number in (1, 2):
-        assert f"Downloading model from {walk.uris[f'MODEL{number}_STORAGE_URI']}" in said
+        assert f"Downloading model from {walk.uris[SAMPLE_URI.format(number)]}" in said
         assert f"Successfully loaded model model{number}-custom" in said
 
 
@@ -147,7 +151,7 @@ def test_04_models_come_from_gcs_too(walk: Walk) -> None:
     uri = walk.storage.gcs_folder(BUCKET, "model3", models.scaling(4))
     walk.space.apply(manifests.trained_model("model3-gs", SERVICE, uri, "256Mi"))
     walk.space.until_ready("TrainedModel", "model3-gs", timeout_s=30)
-    assert walk.front.answer("model3-gs", 2.0) == 8.0
+    assert walk.space.until("model3-gs answers", lambda: walk.front.answer("model3-gs", 2.0)) == 8.0
 
 
 def test_05_models_come_from_a_persistent_volume_claim_too(walk: Walk) -> None:
@@ -175,10 +179,11 @@ def test_07_curl_inside_the_cluster_gets_the_answer_at_the_services_own_name(wal
 
 
 def test_08_a_new_storage_uri_is_served_without_a_failed_request(walk: Walk) -> None:
-    walk.uris["MODEL1_STORAGE_URI"] = walk.storage.s3_folder(BUCKET, "model1-v2", models.scaling(20))
+    walk.uris[SAMPLE_URI.format(1)] = walk.storage.s3_folder(BUCKET, "model1-v2", models.scaling(20))
+    walk.space.until_settled(SERVICE)
     with steady_requests(walk.front, "model1-custom") as seen:
         walk.space.until("the old version answers", lambda: seen.answers)
-        walk.space.kubectl("apply", "-f", "-", stdin=walk.example("trainedmodels.yaml", **walk.uris))
+        walk.space.kubectl("apply", "-f", "-", stdin=walk.example("trainedmodels.yaml", walk.uris))
         walk.space.until("the new version answers", lambda: 20.0 in seen.answers, 30)
     assert seen.failures == []
     assert seen.answers == sorted(seen.answers), "the old version came back"
@@ -208,6 +213,7 @@ def test_10_models_come_back_when_the_server_is_killed(walk: Walk) -> None:
 
 
 def test_11_without_the_operator_models_serve_and_delete_works_and_a_new_one_catches_up(walk: Walk) -> None:
+    pod = walk.pod()
     with walk.release.without_operator():
         walk.space.delete("trainedmodel", "model3-gs")
         added = walk.storage.s3_folder(BUCKET, "model5", models.scaling(7))
@@ -221,12 +227,13 @@ def test_11_without_the_operator_models_serve_and_delete_works_and_a_new_one_cat
     walk.space.until("the changed model answers", lambda: walk.front.answer("model4-pvc") == 60.0, 120)
     walk.space.until("the deleted model is gone", lambda: walk.front.infer("model3-gs").status_code == 404)
     walk.space.until_ready("TrainedModel", "model1-custom", "model4-pvc", "model5-new", timeout_s=120)
+    assert walk.pod() == pod, "the operator's start replaced the pod"
 
 
 def test_12_grpc_inference_works_through_the_service(walk: Walk) -> None:
-    manifest = walk.example("custom_grpc.yaml", CUSTOM_MODEL_GRPC_IMAGE=walk.images["runtime"])
+    manifest = walk.example("custom_grpc.yaml", {SAMPLE_GRPC_IMAGE: walk.images["runtime"]})
     walk.space.kubectl("apply", "-f", "-", stdin=manifest)
-    uri = walk.uris["MODEL1_STORAGE_URI"]
+    uri = walk.uris[SAMPLE_URI.format(1)]
     walk.space.apply(manifests.trained_model("grpc-model", "custom-model-grpc", uri))
     walk.space.until_ready("TrainedModel", "grpc-model", timeout_s=120)
     port = walk.space.get("Service", "custom-model-grpc-predictor")["spec"]["ports"][0]
