@@ -76,12 +76,12 @@ def batch_key(request: InferRequest, inputs: Sequence[TypedArray]) -> tuple[Hash
 
 
 def run_batch(backend: Backend, jobs: Sequence[Job]) -> list[list[InferOutput] | Exception]:
-    """Compute `jobs`, together where there are several, and give each its slice of the outputs as views.
+    """Compute `jobs` of one batch key, together unless it is None, and give each its slice of the outputs as views.
 
     A batch that fails, or whose outputs do not have its rows, is computed job by job: one bad request never fails its
     neighbours.
     """
-    if len(jobs) > 1:
+    if len(jobs) > 1 and jobs[0].batch_key is not None:
         outputs = _stacked(backend, jobs)
         if outputs is not None:
             return [_finished(backend, job, part) for job, part in zip(jobs, _split(jobs, outputs), strict=True)]
@@ -129,4 +129,4 @@ def _finished(backend: Backend, job: Job, outputs: tuple[TypedArray, ...]) -> li
 def _last_line(exc: Exception) -> str:
     """TorchScript puts its own traceback into the text; what went wrong is its last line."""
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return lines[-1] if lines else "no message"
+    return lines[-1].removeprefix(f"{type(exc).__name__}: ") if lines else "no message"

@@ -7,6 +7,7 @@ torchvision itself is not imported: that alone takes longer than all of the load
 import base64
 import binascii
 import io
+from contextlib import suppress
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -47,17 +48,22 @@ def image_tensor(element: str | bytes, where: str) -> Array:
 
 def _open(element: str | bytes, where: str) -> Image.Image:
     raw = _from_base64(element, where) if isinstance(element, str) else element
+    image = _recognised(raw, where)
+    if image is None and isinstance(element, bytes):  # a client that sends base64 text as bytes
+        with suppress(binascii.Error):
+            image = _recognised(base64.b64decode(element, validate=True), where)
+    if image is None:
+        raise InvalidInput(f"{where}: {len(raw)} bytes that are no image of a known format")
+    return image
+
+
+def _recognised(raw: bytes, where: str) -> Image.Image | None:
     try:
         return Image.open(io.BytesIO(raw))
     except Image.DecompressionBombError as exc:
         raise InvalidInput(f"{where}: {exc}") from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        if isinstance(element, bytes):  # a client that sends base64 text as bytes
-            try:
-                return _open(base64.b64decode(element, validate=True), where)
-            except (binascii.Error, RecursionError):
-                pass
-        raise InvalidInput(f"{where}: {len(raw)} bytes that are no image of a known format") from None
+        return None
 
 
 def _from_base64(text: str, where: str) -> bytes:

@@ -1,0 +1,156 @@
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from mooring_runtime.errors import QueueFull
+from mooring_runtime.lane import Lane, LaneLimits
+
+
+@dataclass(frozen=True)
+class Number:
+    value: int
+    batch_key: str | None = "same"
+    rows: int = 1
+
+
+class Gate:
+    """Doubles numbers, once opened; keeps the batches that it saw."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self.batches: list[list[int]] = []
+
+    def __call__(self, jobs: Sequence[Number]) -> list[int | Exception]:
+        self.batches.append([job.value for job in jobs])
+        self.entered.release()
+        assert self.opened.wait(10)
+        return [ValueError("negative") if job.value < 0 else job.value * 2 for job in jobs]
+
+    async def is_busy(self) -> None:
+        """Returns once one more batch has begun."""
+        assert await asyncio.to_thread(self.entered.acquire, timeout=10)
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def begin(lane: Lane[Number, int], *jobs: Number) -> list[asyncio.Task[int]]:
+    return [asyncio.create_task(lane.submit(job)) for job in jobs]
+
+
+async def settle() -> None:
+    """Let tasks that were just made reach their first wait."""
+    await asyncio.sleep(0)
+
+
+async def test_an_idle_lane_answers_at_once(executor: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    gate.opened.set()
+    assert await Lane("m", gate, executor, LaneLimits()).submit(Number(4)) == 8
+
+
+async def test_what_waits_runs_together_up_to_the_rows_allowed(executor: ThreadPoolExecutor) -> None:
+    gate, seen = Gate(), list[int]()
+    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=4), lambda rows, waited_s: seen.append(rows))
+    first = begin(lane, Number(0))
+    await settle()
+    await gate.is_busy()
+    rest = begin(lane, Number(1), Number(2, rows=2), Number(3, rows=2), Number(4))
+    await settle()
+    gate.opened.set()
+    assert await asyncio.gather(*first, *rest) == [0, 2, 4, 6, 8]
+    assert gate.batches == [[0], [1, 2], [3, 4]]
+    assert seen == [1, 3, 3]
+
+
+async def test_only_equal_keys_run_together_and_no_key_runs_alone(executor: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=9))
+    tasks = begin(lane, Number(0))
+    await settle()
+    await gate.is_busy()
+    tasks += begin(lane, Number(1, "a"), Number(2, "a"), Number(3, "b"), Number(4, None), Number(5, None))
+    await settle()
+    gate.opened.set()
+    await asyncio.gather(*tasks)
+    assert gate.batches == [[0], [1, 2], [3], [4], [5]]
+
+
+async def test_a_full_lane_refuses_and_serves_again_when_it_has_room(executor: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    lane = Lane("m", gate, executor, LaneLimits(max_waiting=2))
+    tasks = begin(lane, Number(0))
+    await settle()
+    await gate.is_busy()
+    tasks += begin(lane, Number(1), Number(2))
+    await settle()
+    with pytest.raises(QueueFull, match="m has 2 requests waiting"):
+        await lane.submit(Number(3))
+    gate.opened.set()
+    await asyncio.gather(*tasks)
+    assert await lane.submit(Number(4)) == 8
+
+
+async def test_a_cancelled_job_leaves_the_queue_and_never_runs(executor: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    lane = Lane("m", gate, executor, LaneLimits(max_waiting=1))
+    running = begin(lane, Number(0))
+    await settle()
+    await gate.is_busy()
+    waiting = begin(lane, Number(1))
+    await settle()
+    waiting[0].cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert lane.waiting == 0
+    successor = begin(lane, Number(2))
+    await settle()
+    gate.opened.set()
+    assert await asyncio.gather(*running, *successor) == [0, 4]
+    assert gate.batches == [[0], [2]]
+
+
+async def test_one_job_s_error_is_its_own(executor: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=3))
+    tasks = begin(lane, Number(0))
+    await settle()
+    await gate.is_busy()
+    tasks += begin(lane, Number(1), Number(-1), Number(2))
+    await settle()
+    gate.opened.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [int, int, ValueError, int]
+
+
+async def test_what_run_raises_answers_every_job_of_the_batch_and_the_lane_goes_on(
+    executor: ThreadPoolExecutor,
+) -> None:
+    def run(jobs: Sequence[Number]) -> list[int | Exception]:
+        if jobs[0].value == 0:
+            raise RuntimeError("boom")
+        return [job.value for job in jobs]
+
+    lane = Lane("m", run, executor, LaneLimits())
+    with pytest.raises(RuntimeError, match="boom"):
+        await lane.submit(Number(0))
+    assert await lane.submit(Number(7)) == 7
+
+
+async def test_concurrency_runs_batches_side_by_side(executor: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    lane = Lane("m", gate, executor, LaneLimits(concurrency=2))
+    tasks = begin(lane, Number(1), Number(2), Number(3))
+    await settle()
+    await gate.is_busy()
+    await gate.is_busy()
+    assert lane.waiting == 1
+    gate.opened.set()
+    assert await asyncio.gather(*tasks) == [2, 4, 6]
