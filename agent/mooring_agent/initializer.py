@@ -18,7 +18,7 @@ from mooring_agent.settings import StorageSettings
 from mooring_agent.storage import build_provider, parse
 from mooring_agent.storage.folder import Folder
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("mooring_agent.initializer")  # also under `python -m`, where the name is __main__
 
 _FILES_AT_ONCE = 8
 

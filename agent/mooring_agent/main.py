@@ -21,7 +21,7 @@ from mooring_agent.settings import Settings
 from mooring_agent.storage import Storage
 from mooring_agent.sync import Sync
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("mooring_agent.main")  # also under `python -m`, where the name is __main__
 
 _CLOSE_S = 2.0
 

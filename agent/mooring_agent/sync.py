@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Iterable
 
 from mooring_agent.config_source import ModelList
 from mooring_agent.disk import Disk, Recovered
-from mooring_agent.errors import ConfigUnreadable
+from mooring_agent.errors import ConfigUnreadable, StorageError
 from mooring_agent.life import Life
 from mooring_agent.metrics import Metrics
 from mooring_agent.plan import Observed, Step, plan
@@ -63,12 +63,19 @@ class Sync:
         self._recovered = await asyncio.to_thread(self._disk.recover)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.watch.run())
+            group.create_task(self._warm())
             async for newest in lists:
                 if isinstance(newest, ModelList):
                     self._follow(newest, group)
                 else:
                     self._note_config(None, str(newest))
                     _log.error("Failed to read the model list: %s", newest)
+
+    async def _warm(self) -> None:
+        try:
+            await self._tools.storage.warm()
+        except StorageError as exc:
+            _log.warning("Cannot prepare the storage client: %s", exc)
 
     def _follow(self, newest: ModelList, group: asyncio.TaskGroup) -> None:
         desired = {entry.model_name: entry.model_spec for entry in newest.entries}

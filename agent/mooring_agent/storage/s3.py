@@ -5,7 +5,6 @@ One client per process (it is safe to share between threads), bodies streamed th
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from functools import cached_property
 from typing import Any, TypeVar
 
 import boto3
@@ -52,6 +51,7 @@ class S3:
     def __init__(self, settings: S3Settings, pool: Executor) -> None:
         self._settings = settings
         self._pool = pool
+        self._client = _client(settings)
 
     def fetch(self, uri: StorageUri, folder: Folder) -> str:
         """Fetch what `uri` means into `folder`; returns the content's fingerprint."""
@@ -63,26 +63,6 @@ class S3:
     def fingerprint(self, uri: StorageUri) -> str:
         """Identity of the content behind `uri` now."""
         return fingerprint(self._list(uri))
-
-    @cached_property
-    def _client(self) -> Any:
-        chosen = self._settings
-        session = boto3.Session(chosen.access_key, chosen.secret_key, chosen.session_token)
-        config = Config(
-            signature_version=UNSIGNED if chosen.is_anonymous else None,
-            retries={"mode": "standard", "total_max_attempts": 3},
-            connect_timeout=5,
-            read_timeout=30,
-            max_pool_connections=_CONNECTIONS,
-            # botocore >= 1.36 checks and demands checksums that other S3 servers do not send.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            s3={"addressing_style": chosen.addressing, "use_accelerate_endpoint": chosen.use_accelerate},
-        )
-        region = chosen.region or session.region_name or "us-east-1"
-        return session.client(
-            "s3", endpoint_url=chosen.endpoint, region_name=region, verify=chosen.verify, config=config
-        )
 
     def _list(self, uri: StorageUri) -> tuple[Selected, ...]:
         """The objects below the path; else the one object of exactly that name."""
@@ -145,3 +125,25 @@ def _translated(uri: StorageUri, exc: sdk.ClientError) -> errors.StorageError:
     code = str(fault.get("Code", ""))
     kind, advice = _CODES.get(code, (errors.TransferFailed, "retrying"))
     return kind(f"{uri.redacted}: S3 says {code} ({fault.get('Message', '')}): {advice}")
+
+
+def _client(settings: S3Settings) -> Any:
+    session = boto3.Session(settings.access_key, settings.secret_key, settings.session_token)
+    config = Config(
+        signature_version=UNSIGNED if settings.is_anonymous else None,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        connect_timeout=5,
+        read_timeout=30,
+        max_pool_connections=_CONNECTIONS,
+        # botocore >= 1.36 checks and demands checksums that other S3 servers do not send.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"addressing_style": settings.addressing, "use_accelerate_endpoint": settings.use_accelerate},
+    )
+    region = settings.region or session.region_name or "us-east-1"
+    try:
+        return session.client(
+            "s3", endpoint_url=settings.endpoint, region_name=region, verify=settings.verify, config=config
+        )
+    except (ValueError, sdk.BotoCoreError) as exc:
+        raise errors.EndpointUnreachable(f"S3 settings cannot be used ({exc}); correct the secret's endpoint") from exc
