@@ -193,6 +193,30 @@ def test_a_service_that_cannot_run_says_why_and_nothing_is_touched(
     assert [adoption.ref.name for adoption in plan.adopt] == ["m"]
 
 
+def test_what_the_api_server_refuses_is_told(
+    isvc: Build, observe: Observe, settings: Settings, now: datetime, condition: Find
+) -> None:
+    plan = decide(observe(isvc(), server_refusal="image: Required value"), settings, now)
+    assert "image: Required value" in condition(_status_of(plan, "svc"), "PredictorReady")["message"]
+    assert (plan.apply, [event.type for event in plan.events]) == ((), ["Warning"])
+
+
+def test_the_agent_leaves_the_users_mounts_and_may_go_without_resources(
+    isvc: Build, tm: Build, observe: Observe, now: datetime, child_of: Find
+) -> None:
+    settings = Settings.parse({"agent": {"resources": {}}})
+    mount = {"name": "scratch", "mountPath": "/scratch"}
+    predictor = {
+        "containers": [{"image": "a", "volumeMounts": [mount]}],
+        "volumes": [{"name": "scratch", "emptyDir": {}}],
+    }
+    pod = child_of(decide(observe(isvc(predictor), [tm("m")]), settings, now), "Deployment")["spec"]["template"]["spec"]
+    main, agent = pod["containers"]
+    assert main["volumeMounts"] == [mount, {"name": "model-dir", "mountPath": "/mnt/models"}]
+    assert "resources" not in agent
+    assert [volume["name"] for volume in pod["volumes"]] == ["model-dir", "scratch", "model-config"]
+
+
 def test_a_stopped_service_loses_its_objects_but_keeps_its_list(
     isvc: Build, tm: Build, observe: Observe, settings: Settings, now: datetime, condition: Find
 ) -> None:

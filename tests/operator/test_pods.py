@@ -21,7 +21,9 @@ def _trouble(pod: Manifest) -> Trouble | None:
 
 
 def test_a_ready_pod_is_read_with_what_matters(pod: Build) -> None:
-    view = pod_views([pod("p", claims=["c"])])[0]
+    manifest = pod("p", claims=["c"])
+    manifest["spec"]["volumes"].append({"name": "scratch", "emptyDir": {}})
+    view = pod_views([manifest])[0]
     assert (view.name, view.uid, view.revision) == ("p", "uid-p", "svc-predictor-1")
     assert (view.ready, view.running, view.has_agent, view.claims) == (True, True, True, frozenset({"c"}))
     assert (view.initializing, view.trouble) == (False, None)
