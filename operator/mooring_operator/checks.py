@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
 from mooring_api import names, storage_uri
 from mooring_api.model_config import ModelConfig
@@ -103,9 +104,13 @@ def admit(models: tuple[Parsed[TrainedModel], ...], host: Host) -> Admission:
             rejected.setdefault(name, rejection)
         else:
             admitted[name] = ModelConfig(model_name=name, model_spec=spec)
-            used += parse_quantity(spec.memory)
+            used += memory_bytes(spec.memory)
             listed += _list_bytes(name, spec)
     return Admission(tuple(admitted.values()), rejected)
+
+
+# Every model is looked at on every reconcile, and few values differ.
+memory_bytes = lru_cache(maxsize=4096)(parse_quantity)
 
 
 def _service_exists(candidate: Candidate) -> Rejection | None:
@@ -184,7 +189,7 @@ def _name_is_free(candidate: Candidate) -> Rejection | None:
 
 def _memory_is_readable(candidate: Candidate) -> Rejection | None:
     try:
-        size = parse_quantity(candidate.spec.memory)
+        size = memory_bytes(candidate.spec.memory)
     except ValueError as exc:
         return Rejection(MEMORY_AVAILABLE, "InvalidMemory", f"spec.model.memory: {exc}.")
     if size < 0:
@@ -194,7 +199,7 @@ def _memory_is_readable(candidate: Candidate) -> Rejection | None:
 
 def _memory_fits(candidate: Candidate) -> Rejection | None:
     host, limit, used = candidate.host, candidate.host.memory_limit_bytes, candidate.used_bytes
-    if limit is None or used + parse_quantity(candidate.spec.memory) <= limit:
+    if limit is None or used + memory_bytes(candidate.spec.memory) <= limit:
         return None
     first = list(candidate.admitted.values())[:_LISTED]
     by = ", ".join(f"{entry.model_name} {entry.model_spec.memory}" for entry in first)

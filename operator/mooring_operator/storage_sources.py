@@ -1,6 +1,7 @@
 """Where a single-model predictor's files come from: its storage URIs, read from every place that may hold one."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mooring_api import names, storage_uri
 from mooring_api.v1beta1 import Predictor
@@ -27,6 +28,7 @@ def sources(predictor: Predictor) -> tuple[Source, ...]:
     return tuple(Source(_parsed(uri), path) for uri, path in _written(predictor))
 
 
+@lru_cache(maxsize=4096)
 def claim_of(text: str) -> str | None:
     """The claim of a pvc:// URI; None for any other text."""
     try:

@@ -22,27 +22,7 @@ def with_agent(parts: PodParts, blueprint: Blueprint, settings: Sidecar, access:
     claim_mounts = [{"name": c["name"], "mountPath": _claim_dir(c), "readOnly": True} for c in claims]
     models = _models_mount(parts.main)
     config = {"name": names.VOLUME_MODEL_CONFIG, "mountPath": names.CONFIG_DIR, "readOnly": True}
-    agent: Manifest = {
-        "name": names.CONTAINER_AGENT,
-        "args": [
-            "--enable-puller",
-            "--config-dir",
-            names.CONFIG_DIR,
-            "--model-dir",
-            names.MODEL_DIR,
-            "--component-port",
-            str(blueprint.placement.port),
-        ],
-        "ports": [{"name": names.PORT_AGENT_NAME, "containerPort": names.AGENT_PORT, "protocol": "TCP"}],
-        "readinessProbe": {
-            # a slow agent must not take a serving pod out of its Service, so many failures are allowed
-            "httpGet": {"path": names.AGENT_READY_PATH, "port": names.AGENT_PORT},
-            "periodSeconds": 1,
-            "timeoutSeconds": 5,
-            "failureThreshold": 30,
-        },
-        "volumeMounts": [models, config, *claim_mounts, *access.mounts],
-    }
+    agent = _agent(blueprint, [models, config, *claim_mounts, *access.mounts])
     return PodParts(
         main={
             **parts.main,
@@ -59,6 +39,23 @@ def with_agent(parts: PodParts, blueprint: Blueprint, settings: Sidecar, access:
             names.ANNOTATION_MODEL_DIR: names.MODEL_DIR,
         },
     )
+
+
+def _agent(blueprint: Blueprint, mounts: list[Manifest]) -> Manifest:
+    folders = ["--config-dir", names.CONFIG_DIR, "--model-dir", names.MODEL_DIR]
+    return {
+        "name": names.CONTAINER_AGENT,
+        "args": ["--enable-puller", *folders, "--component-port", str(blueprint.placement.port)],
+        "ports": [{"name": names.PORT_AGENT_NAME, "containerPort": names.AGENT_PORT, "protocol": "TCP"}],
+        "readinessProbe": {
+            # a slow agent must not take a serving pod out of its Service, so many failures are allowed
+            "httpGet": {"path": names.AGENT_READY_PATH, "port": names.AGENT_PORT},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": 30,
+        },
+        "volumeMounts": mounts,
+    }
 
 
 def _models_mount(main: Manifest) -> Manifest:
