@@ -16,6 +16,7 @@ from mooring_operator.pods import PodView
 SERVICE_NOT_READY = "InferenceServiceNotReady"
 AGENT_UNREACHABLE = "AgentUnreachable"
 PENDING = "Pending"
+_SILENT = AgentReport(None)
 _ORDER = (SERVICE_READY, IS_MULTI_MODEL, MODEL_LOADED, MEMORY_AVAILABLE)
 """In which the checks look at what these conditions speak of."""
 _STAGES = {ModelState.DOWNLOADING: "Downloading", ModelState.LOADING: "Loading"}
@@ -47,6 +48,8 @@ class Verdict:
     reason: str = ""
     message: str = ""
     failed: bool = False
+    unheard: bool = False
+    """Whether the agent has not been heard at all."""
 
 
 def models_by_agent(agents: Mapping[str, AgentReport]) -> dict[str, dict[str, AgentModel]]:
@@ -67,6 +70,8 @@ def model_status(
     wanted = download_id(model.value.spec.model)
     ready = [pod for pod in serving.pods if pod.ready]
     verdicts = [_verdict(pod, serving, model.meta.name, wanted) for pod in ready]
+    if _was_loaded(model):
+        verdicts = [Verdict() if verdict.unheard else verdict for verdict in verdicts]
     unhappy = sorted((v for v in verdicts if v.reason), key=lambda verdict: not verdict.failed)
     if not ready:
         unhappy = _before_ready(serving, model.meta.name, wanted)
@@ -81,6 +86,15 @@ def model_status(
         failed=sum(verdict.failed for verdict in verdicts),
     )
     return _status(model, serving, findings, _state(first), copies, now)
+
+
+def _was_loaded(model: Parsed[TrainedModel]) -> bool:
+    # An operator that just started has not heard the agents yet; until then the last word counts.
+    same = model.status.get("observedGeneration") == model.meta.generation
+    return same and any(
+        entry.get("type") == MODEL_LOADED and entry.get("status") == "True"
+        for entry in model.status.get("conditions") or ()
+    )
 
 
 def _before_ready(serving: Serving, name: str, wanted: str) -> list[Verdict]:
@@ -138,12 +152,13 @@ def _service_ready(serving: Serving) -> Finding:
 def _verdict(pod: PodView, serving: Serving, name: str, wanted: str) -> Verdict:
     if not pod.has_agent:
         return Verdict(PENDING, f"Pod {pod.name} has no agent; it is being replaced by one that has.")
-    report = serving.agents.get(pod.uid)
-    if report is not None and report.status is None and report.error:
+    report = serving.agents.get(pod.uid, _SILENT)
+    if report.status is None and report.error:
         return Verdict(AGENT_UNREACHABLE, f"The agent of pod {pod.name} does not answer: {report.error}")
     told = serving.models.get(pod.uid, {}).get(name)
     if told is None:
-        return Verdict(PENDING, f"The agent of pod {pod.name} has not seen the model yet.")
+        unseen = f"The agent of pod {pod.name} has not seen the model yet."
+        return Verdict(PENDING, unseen, unheard=report.status is None)
     if told.loaded_id == wanted:
         return Verdict()
     serves = " The version before it still serves." if told.loaded_id else ""

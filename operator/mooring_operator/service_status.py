@@ -139,7 +139,8 @@ def _answers(blueprint: Blueprint, live: Manifest, pods: tuple[PodView, ...]) ->
         for entry in live.get("status", {}).get("conditions") or ()
     )
     # The Deployment's own word may be older than the pods', so it counts only together with a ready pod.
-    return ready > 0 and (available or ready >= live.get("spec", {}).get("replicas", blueprint.replicas))
+    # Beyond minReplicas an autoscaler may add pods: a service that answers does not stop being ready for that.
+    return ready > 0 and (available or ready >= blueprint.replicas)
 
 
 def _route(blueprint: Blueprint, observed: Observed, settings: Settings) -> Finding:

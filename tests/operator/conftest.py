@@ -53,12 +53,14 @@ def isvc() -> Callable[..., Manifest]:
 def tm() -> Callable[..., Manifest]:
     """A TrainedModel of `svc`."""
 
-    def build(name: str, status: Manifest | None = None, created: str = "", **model: Any) -> Manifest:
+    def build(
+        name: str, status: Manifest | None = None, created: str = "", generation: int = 1, **model: Any
+    ) -> Manifest:
         spec = {
             "inferenceService": "svc",
             "model": {"storageUri": f"s3://models/{name}", "framework": "pytorch", "memory": "256Mi"} | model,
         }
-        metadata = _metadata(name, f"uid-{name}", {"creationTimestamp": created})
+        metadata = _metadata(name, f"uid-{name}", {"creationTimestamp": created, "generation": generation})
         return {"kind": "TrainedModel", "metadata": metadata, "spec": spec} | ({"status": status} if status else {})
 
     return build

@@ -27,7 +27,7 @@ def _serving(pods: list[Manifest], agents: dict[str, AgentReport], **fields: Any
 
 
 def _status(tm: Build, serving: Serving, now: datetime) -> Manifest:
-    return model_status(parse(TrainedModel, tm("m", generation=1)), None, serving, now).to_wire()
+    return model_status(parse(TrainedModel, tm("m")), None, serving, now).to_wire()
 
 
 def test_a_model_is_ready_when_every_ready_pod_has_it(
@@ -153,6 +153,20 @@ def test_a_pod_whose_agent_says_nothing_counts_as_not_loaded(
     loaded = condition(_status(tm, _serving([pod("a", agent=agent)], agents), now), "ModelLoaded")
     assert (loaded["status"], loaded["reason"]) == ("False", reason)
     assert told in loaded["message"]
+
+
+def test_a_starting_operator_believes_the_last_status_until_it_hears_the_agents(
+    tm: Build, pod: Build, report: Report, now: datetime, condition: Callable[..., Manifest]
+) -> None:
+    heard = _serving([pod("a")], {"uid-a": report(m=LOADED)})
+    before = _status(tm, heard, now)
+    unheard = _serving([pod("a")], {})
+    model = parse(TrainedModel, tm("m", status=before))
+    assert model_status(model, None, unheard, now).to_wire() == before
+    newer = parse(TrainedModel, tm("m", status=before, generation=2))
+    assert condition(model_status(newer, None, unheard, now).to_wire(), "ModelLoaded")["reason"] == "Pending"
+    gone = _serving([pod("a")], {"uid-a": report()})
+    assert condition(model_status(model, None, gone, now).to_wire(), "ModelLoaded")["status"] == "False"
 
 
 def test_without_a_ready_pod_only_failures_are_told(

@@ -66,12 +66,12 @@ def test_a_ready_service_shows_where_it_answers_and_who_serves(
     [
         (_deployment(), 0, "False"),
         (_deployment(Available="True"), 0, "False"),
-        (_deployment(2), 1, "False"),
-        (_deployment(2, Available="True"), 1, "True"),
-        (_deployment(2), 2, "True"),
-        (None, 1, "True"),
+        (_deployment(Available="False"), 1, "False"),
+        (_deployment(Available="True"), 1, "True"),
+        (_deployment(4, Available="False"), 2, "True"),
+        (None, 2, "True"),
     ],
-    ids=["none", "stale-available", "too-few", "available", "enough", "not-seen-yet"],
+    ids=["none", "stale-available", "too-few", "available", "scaling-up", "not-seen-yet"],
 )
 def test_ready_needs_pods_that_answer(
     isvc: Build,
@@ -84,7 +84,8 @@ def test_ready_needs_pods_that_answer(
     expected: str,
 ) -> None:
     pods = [pod(f"p{index}", ready=index < ready_pods, agent=False) for index in range(2)]
-    observed = observe(isvc(), children=[deployment] if deployment else [], pods=pods)
+    body = isvc({"containers": [{"image": "a"}], "minReplicas": 2})
+    observed = observe(body, children=[deployment] if deployment else [], pods=pods)
     assert _ready(_status(observed, settings, now)) == expected
 
 
