@@ -145,14 +145,12 @@ class KubernetesCluster:
         """Whether a PersistentVolumeClaim exists."""
         return await self._get(resources.CLAIMS, namespace, name) is not None
 
-    async def list_all(self, resource: Resource, namespace: str = "") -> list[Manifest]:
-        """Every object of a watched kind, from the API server's cache."""
-        query = {"resourceVersion": "0"}
-        if resource.label_selector:
-            query["labelSelector"] = resource.label_selector
+    async def list_all(self, resource: Resource, namespace: str = "") -> tuple[list[Manifest], int]:
+        """Every object of a watched kind, and the resource version of which that is true."""
+        query = {"labelSelector": resource.label_selector} if resource.label_selector else {}
         found = await self._request("GET", resource, resource.path(namespace), None, query)
         kind = {"apiVersion": resource.api_version, "kind": resource.kind}
-        return [kind | item for item in found.get("items") or ()]
+        return [kind | item for item in found.get("items") or ()], int(found["metadata"]["resourceVersion"])
 
     async def _get(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
         return await self._unless_gone("GET", resource, resource.path(namespace, name), None)

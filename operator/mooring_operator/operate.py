@@ -143,12 +143,14 @@ class Operator:
         whole = True
         for resource in WATCHED:
             try:
-                live = await self._cluster.list_all(resource, self._process.namespace or "")
+                live, version = await self._cluster.list_all(resource, self._process.namespace or "")
             except ClusterError as exc:
                 logger.warning("resync of %s: %s", resource.plural, exc)
                 whole = False
                 continue
-            rung = {key for body in self._store.vanished(resource.kind, live) for key in self._store.forget(body)}
+            rung = {
+                key for body in self._store.vanished(resource.kind, live, version) for key in self._store.forget(body)
+            }
             for body in live:
                 rung |= self._store.put(body)
             for key in rung:

@@ -85,13 +85,16 @@ class Store:
         del self._seen[place]
         return self._route(body, gone=True)
 
-    def vanished(self, kind: str, live: Iterable[Manifest]) -> list[Manifest]:
-        """Stand-ins for the held objects of `kind` that are not among `live`: what a paused watch missed."""
+    def vanished(self, kind: str, live: Iterable[Manifest], version: int) -> list[Manifest]:
+        """Stand-ins for the held objects of `kind` that are not among `live`: what a paused watch missed.
+
+        `live` is a whole list as of `version`; what was seen later than that is not missing.
+        """
         uids = {body["metadata"].get("uid", "") for body in live}
         return [
             {"kind": kind, "metadata": {"namespace": namespace, "name": name, "uid": uid}}
-            for (held_kind, namespace, name), (uid, _) in self._seen.items()
-            if held_kind == kind and uid not in uids
+            for (held_kind, namespace, name), (uid, seen) in self._seen.items()
+            if held_kind == kind and uid not in uids and seen <= version
         ]
 
     def _route(self, body: Manifest, *, gone: bool) -> set[Key]:

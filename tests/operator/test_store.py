@@ -187,9 +187,10 @@ def test_a_successor_survives_the_late_news_of_its_predecessors_end(isvc: Build)
 
 def test_what_a_paused_watch_missed_is_found(isvc: Build) -> None:
     store = Store()
-    store.put(isvc())
-    store.put(isvc(name="other", uid="uid-other"))
-    missed = store.vanished("InferenceService", [isvc()])
+    store.put(isvc(resourceVersion="1"))
+    store.put(isvc(name="other", uid="uid-other", resourceVersion="2"))
+    store.put(isvc(name="younger", uid="uid-younger", resourceVersion="9"))
+    missed = store.vanished("InferenceService", [isvc()], 5)
     assert [body["metadata"]["name"] for body in missed] == ["other"]
     assert store.forget(missed[0]) == {OTHER}
-    assert store.vanished("InferenceService", [isvc()]) == []
+    assert store.vanished("InferenceService", [isvc()], 5) == []

@@ -141,10 +141,10 @@ async def test_what_does_not_exist_is_none(cluster: KubernetesCluster, api: Fake
     assert not await cluster.claim_exists("ns", "c")
 
 
-async def test_lists_come_from_the_cache_with_kinds_filled_in(cluster: KubernetesCluster, api: FakeApi) -> None:
-    api.answer = (200, {"items": [{"metadata": {"name": "p"}}]})
-    assert await cluster.list_all(PODS) == [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}]
-    assert api.requests[0][2] == {"resourceVersion": "0", "labelSelector": "serving.kserve.io/inferenceservice"}
+async def test_lists_have_their_version_and_kinds_filled_in(cluster: KubernetesCluster, api: FakeApi) -> None:
+    api.answer = (200, {"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {"name": "p"}}]})
+    assert await cluster.list_all(PODS) == ([{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}], 7)
+    assert api.requests[0][2] == {"labelSelector": "serving.kserve.io/inferenceservice"}
 
 
 async def test_a_refusal_carries_the_servers_words_and_is_counted(
