@@ -12,6 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from mooring_operator.agents import AgentFollowers
+from mooring_operator.local import bundled
 from mooring_operator.local.blueprint import Site
 from mooring_operator.local.cluster import LocalCluster
 from mooring_operator.local.containers import Backoff
@@ -144,6 +145,8 @@ class Local:
                 forwards.close()
 
     async def _follow_files(self) -> None:
+        for runtime in bundled.runtimes():
+            self._objects.apply(runtime)
         narrator = Narrator(self._objects, self._say)
         self._cluster.listeners.append(narrator.tell_event)
         files = ManifestFiles(self._options.files, self._options.environ)
