@@ -4,10 +4,13 @@ Source: one YAML/JSON document, the `config.yaml` key of the chart's ConfigMap (
 mounted as a file. Errors name the key. Nothing else reads the environment or files.
 """
 
+import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
+
+_PLACEHOLDERS = frozenset({"{name}", "{namespace}", "{domain}"})
 
 
 class InvalidSettings(ValueError):
@@ -31,10 +34,19 @@ class Ingress(_Block):
     """Domain of the services."""
     domain_template: str = "{name}.{namespace}.{domain}"
     """Host of a service; {name}, {namespace} and {domain} are filled in."""
+
     url_scheme: Literal["http", "https"] = "http"
     """Scheme of status.url."""
     annotations: dict[str, str] = Field(default_factory=dict)
     """Annotations of every Ingress."""
+
+    @field_validator("domain_template")
+    @classmethod
+    def _has_known_placeholders(cls, template: str) -> str:
+        unknown = sorted(set(re.findall(r"{[^}]*}?", template)) - _PLACEHOLDERS)
+        if unknown or "{name}" not in template:
+            raise ValueError("must hold {name}, may hold {namespace} and {domain}, and nothing else in braces")
+        return template
 
 
 class Resources(_Block):
@@ -79,7 +91,7 @@ class Settings(_Block):
     """Defaults of custom predictor containers."""
     s3: dict[str, str] = Field(default_factory=dict)
     """Cluster-wide S3 settings under a secret's own: endpoint, region, useHttps, verifySSL, useVirtualBucket,
-    useAnonymousCredential."""
+    useAnonymousCredential, useAccelerate, caBundle."""
     env: dict[str, str] = Field(default_factory=dict)
     """Environment added to the agent and the storage-initializer, for example STORAGE_EMULATOR_HOST or HTTPS_PROXY."""
     workers: int = Field(default=8, ge=1, le=64)

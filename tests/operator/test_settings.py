@@ -32,8 +32,13 @@ def test_keys_are_written_as_in_the_chart() -> None:
         ({"workers": 0}, "workers: Input should be greater than or equal to 1, not 0"),
         ({"ingress": {"urlScheme": "ftp"}}, "ingress.urlScheme: Input should be 'http' or 'https', not 'ftp'"),
         (["a", "list"], "the document: "),
+        (
+            {"ingress": {"domainTemplate": "{{ .Name }}.{domain}"}},
+            "ingress.domainTemplate: Value error, must hold {name}",
+        ),
+        ({"ingress": {"domainTemplate": "models.{domain}"}}, "ingress.domainTemplate: "),
     ],
-    ids=["unknown", "range", "choice", "not-an-object"],
+    ids=["unknown", "range", "choice", "not-an-object", "template", "nameless"],
 )
 def test_an_error_names_the_key_and_its_fault(document: object, told: str) -> None:
     with pytest.raises(InvalidSettings) as caught:
