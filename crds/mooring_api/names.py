@@ -85,6 +85,11 @@ def app_label(deployment: str) -> str:
     return f"isvc.{deployment}"
 
 
+def is_grpc_port(name: str | None) -> bool:
+    """Whether a container port's name says that it speaks gRPC (HTTP/2 without TLS), by KServe's rule."""
+    return bool(name) and ("grpc" in str(name) or "h2c" in str(name))
+
+
 def infer_path(model: str, protocol: str) -> str:
     """Path of a model's inference endpoint: v1 `:predict`, v2 `/infer`; gRPC protocols have no path."""
     return {"v1": f"/v1/models/{model}:predict", "v2": f"/v2/models/{model}/infer"}.get(protocol, "")

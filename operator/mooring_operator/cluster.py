@@ -142,8 +142,9 @@ class KubernetesCluster:
         return await self._get(resources.SERVICE_ACCOUNTS, namespace, name)
 
     async def claim_exists(self, namespace: str, name: str) -> bool:
-        """Whether a PersistentVolumeClaim exists."""
-        return await self._get(resources.CLAIMS, namespace, name) is not None
+        """Whether a PersistentVolumeClaim exists; one that is being deleted waits for its pods and counts as gone."""
+        claim = await self._get(resources.CLAIMS, namespace, name)
+        return claim is not None and "deletionTimestamp" not in claim["metadata"]
 
     async def list_all(self, resource: Resource, namespace: str = "") -> tuple[list[Manifest], int]:
         """Every object of a watched kind, and the resource version of which that is true."""

@@ -15,6 +15,7 @@ from mooring_operator.observed import Manifest, Meta, Observed, Parsed
 from mooring_operator.placement import Placement, env_value, place
 from mooring_operator.pods import UNSCHEDULABLE, PodView
 from mooring_operator.refusal import INVALID_PREDICTOR, Refused
+from mooring_operator.render.agent import mounted_claims
 from mooring_operator.render.blueprint import Blueprint
 from mooring_operator.render.deployment import IN_PLACE
 from mooring_operator.settings import Settings
@@ -43,6 +44,8 @@ def draft(
     placement = place(meta, predictor, observed.runtimes, settings.predictor.resources, has_storage=bool(origin))
     live = observed.children.get(("Deployment", names.predictor_name(meta.name)), {})
     multi_model = not origin and (_declared_multi_model(placement) or bool(models) or _has_agent(live))
+    if multi_model:
+        _check_agent_port(placement)
     host = Host(
         namespace=meta.namespace,
         name=meta.name,
@@ -57,7 +60,7 @@ def draft(
         placement=placement,
         sources=origin,
         multi_model=multi_model,
-        claims=admission.claims,
+        claims=_claims(admission, live, observed.missing_claims),
         models_json=dumps(admission.admitted),
         live_replicas=live.get("spec", {}).get("replicas"),
     )
@@ -69,10 +72,25 @@ def _declared_multi_model(placement: Placement) -> bool:
     return declared or bool(placement.runtime and placement.runtime.spec.multi_model)
 
 
+def _check_agent_port(placement: Placement) -> None:
+    for container in (placement.main, *placement.sidecars):
+        if any(port.get("containerPort") == names.AGENT_PORT for port in container.get("ports") or ()):
+            raise Refused(
+                INVALID_PREDICTOR,
+                f"Container {container['name']} listens on port {names.AGENT_PORT}, which is the agent's in a "
+                "service of TrainedModels; choose another port.",
+            )
+
+
 def _has_agent(deployment: Manifest) -> bool:
     # Once added, the agent stays: the last TrainedModel's removal must not restart the pods.
     containers = deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers") or ()
     return any(container.get("name") == names.CONTAINER_AGENT for container in containers)
+
+
+def _claims(admission: Admission, live: Manifest, missing: frozenset[str]) -> tuple[str, ...]:
+    # Once mounted, a claim stays until it is deleted: removing a model must not restart the pods.
+    return tuple(sorted({*admission.claims, *(mounted_claims(live) - missing)}))
 
 
 def _memory_limit(placement: Placement) -> Fraction | None:

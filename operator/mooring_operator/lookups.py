@@ -13,6 +13,7 @@ from mooring_api.v1alpha1 import TrainedModel
 from mooring_api.v1beta1 import InferenceService, Predictor
 from mooring_operator.observed import Credentials, Manifest, Parsed
 from mooring_operator.ports import Cluster
+from mooring_operator.render.agent import mounted_claims
 
 FRESH_S = 2.0
 _MAX_ENTRIES = 10_000
@@ -46,6 +47,7 @@ class Lookups:
         namespace, predictor = service.meta.namespace, service.value.spec.predictor
         uris = [m.value.spec.model.storage_uri for m in models if m.value is not None] + _uris(predictor)
         claims = {uri.bucket for text in uris if (uri := _parsed(text)) is not None and uri.scheme == "pvc"}
+        claims |= {claim for deployment in _deployments(children) for claim in mounted_claims(deployment)}
         missing = {claim for claim in sorted(claims) if not await self._claim(namespace, claim)}
         return Looked(await self._credentials(service, predictor), frozenset(missing))
 
@@ -97,10 +99,13 @@ def _fetches(
         return True
     return any(
         container["name"] == names.CONTAINER_AGENT
-        for (kind, _), body in children.items()
-        if kind == "Deployment"
-        for container in body["spec"]["template"]["spec"]["containers"]
+        for deployment in _deployments(children)
+        for container in deployment["spec"]["template"]["spec"]["containers"]
     )
+
+
+def _deployments(children: Mapping[tuple[str, str], Manifest]) -> list[Manifest]:
+    return [body for (kind, _), body in children.items() if kind == "Deployment"]
 
 
 def _uris(predictor: Predictor) -> list[str]:

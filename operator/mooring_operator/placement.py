@@ -53,6 +53,12 @@ class Placement:
         ports = self.main.get("ports") or [{"containerPort": names.HTTP_PORT}]
         return int(ports[0]["containerPort"])
 
+    @property
+    def http_port(self) -> int:
+        """The port of its HTTP API, where models are loaded: the first port that is not named for gRPC."""
+        ports = [int(p["containerPort"]) for p in self.main.get("ports") or () if not names.is_grpc_port(p.get("name"))]
+        return ports[0] if ports else names.HTTP_PORT
+
 
 def place(
     meta: Meta, predictor: Predictor, runtimes: Iterable[Runtime], defaults: Resources, *, has_storage: bool

@@ -120,6 +120,43 @@ def test_a_model_of_a_single_model_service_says_so(
     assert "ConfigMap" not in {kind for kind, _ in _kinds(plan)}
 
 
+def test_a_claim_stays_mounted_when_its_models_go_and_leaves_when_it_is_deleted(
+    isvc: Build, tm: Build, observe: Observe, settings: Settings, now: datetime, child_of: Find
+) -> None:
+    live = child_of(decide(observe(isvc(), [tm("a", storageUri="pvc://files/a")]), settings, now), "Deployment")
+    moved = observe(isvc(), [tm("a", storageUri="s3://b/a")], children=[live])
+    assert child_of(decide(moved, settings, now), "Deployment")["spec"]["template"] == live["spec"]["template"]
+    gone = replace(moved, missing_claims=frozenset({"files"}))
+    volumes = child_of(decide(gone, settings, now), "Deployment")["spec"]["template"]["spec"]["volumes"]
+    assert not [volume for volume in volumes if "persistentVolumeClaim" in volume]
+
+
+@pytest.mark.parametrize(
+    ("ports", "component_port"),
+    [
+        pytest.param([], "8080", id="no port"),
+        pytest.param([{"name": "h2c", "containerPort": 8081}], "8080", id="gRPC alone"),
+        pytest.param([{"name": "grpc", "containerPort": 9000}, {"containerPort": 9001}], "9001", id="gRPC first"),
+        pytest.param([{"name": "http1", "containerPort": 5000}], "5000", id="HTTP"),
+    ],
+)
+def test_the_agent_loads_models_at_the_http_port(
+    isvc: Build,
+    tm: Build,
+    observe: Observe,
+    settings: Settings,
+    now: datetime,
+    child_of: Find,
+    ports: list[dict[str, Any]],
+    component_port: str,
+) -> None:
+    predictor = {"containers": [{"name": "kserve-container", "image": "mine:1", "ports": ports}]}
+    plan = decide(observe(isvc(predictor), [tm("a")]), settings, now)
+    containers = child_of(plan, "Deployment")["spec"]["template"]["spec"]["containers"]
+    arguments = next(c["args"] for c in containers if c["name"] == "agent")
+    assert arguments[arguments.index("--component-port") + 1] == component_port
+
+
 def test_claims_are_mounted_once_each_and_a_missing_one_is_not(
     isvc: Build, tm: Build, observe: Observe, settings: Settings, now: datetime, child_of: Find, condition: Find
 ) -> None:
@@ -215,6 +252,17 @@ def test_the_agent_leaves_the_users_mounts_and_may_go_without_resources(
     assert main["volumeMounts"] == [mount, {"name": "model-dir", "mountPath": "/mnt/models"}]
     assert "resources" not in agent
     assert [volume["name"] for volume in pod["volumes"]] == ["model-dir", "scratch", "model-config"]
+
+
+@pytest.mark.parametrize("port", [8080, 9081])
+def test_the_agents_port_is_its_own(
+    isvc: Build, tm: Build, observe: Observe, settings: Settings, now: datetime, condition: Find, port: int
+) -> None:
+    body = isvc({"containers": [{"image": "a", "ports": [{"containerPort": port}]}]})
+    assert decide(observe(body), settings, now).apply
+    plan = decide(observe(body, [tm("m")]), settings, now)
+    assert bool(plan.apply) is (port == 8080)
+    assert ("choose another port" in condition(_status_of(plan, "svc"), "Ready")["message"]) is (port == 9081)
 
 
 def test_a_stopped_service_loses_its_objects_but_keeps_its_list(

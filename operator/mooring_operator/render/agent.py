@@ -45,7 +45,7 @@ def _agent(blueprint: Blueprint, mounts: list[Manifest]) -> Manifest:
     folders = ["--config-dir", names.CONFIG_DIR, "--model-dir", names.MODEL_DIR]
     return {
         "name": names.CONTAINER_AGENT,
-        "args": ["--enable-puller", *folders, "--component-port", str(blueprint.placement.port)],
+        "args": ["--enable-puller", *folders, "--component-port", str(blueprint.placement.http_port)],
         "ports": [{"name": names.PORT_AGENT_NAME, "containerPort": names.AGENT_PORT, "protocol": "TCP"}],
         "readinessProbe": {
             # a slow agent must not take a serving pod out of its Service, so many failures are allowed
@@ -74,6 +74,13 @@ def _volumes(pod: Manifest, blueprint: Blueprint, claims: list[Manifest], access
     own = pod.get("volumes") or []
     shared = merge_by("name", [{"name": names.VOLUME_MODEL_DIR, "emptyDir": {}}], own)
     return merge_by("name", shared, [config, *claims, *access.volumes])
+
+
+def mounted_claims(deployment: Manifest) -> frozenset[str]:
+    """The claims of models that a live Deployment mounts."""
+    volumes = deployment.get("spec", {}).get("template", {}).get("spec", {}).get("volumes") or ()
+    ours = (volume for volume in volumes if volume["name"].startswith(_VOLUME_PREFIX))
+    return frozenset(volume["persistentVolumeClaim"]["claimName"] for volume in ours)
 
 
 def _claim(claim: str) -> Manifest:

@@ -8,7 +8,6 @@ from mooring_operator.render.blueprint import Blueprint, manifest
 from mooring_operator.settings import Ingress
 
 PORT = 80
-_HTTP2 = ("grpc", "h2c")
 
 
 def services(blueprint: Blueprint) -> tuple[Manifest, Manifest]:
@@ -62,7 +61,7 @@ def _ports(declared: list[Manifest]) -> Iterator[Manifest]:
         taken.add((port, protocol))
         name = entry.get("name") or ("http" if index == 0 else f"port-{number}")
         made: Manifest = {"name": name, "port": port, "targetPort": number, "protocol": protocol}
-        if any(word in name for word in _HTTP2):
+        if names.is_grpc_port(name):
             made["appProtocol"] = "kubernetes.io/h2c"
         yield made
 

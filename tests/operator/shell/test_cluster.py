@@ -141,6 +141,12 @@ async def test_what_does_not_exist_is_none(cluster: KubernetesCluster, api: Fake
     assert not await cluster.claim_exists("ns", "c")
 
 
+async def test_a_claim_that_is_being_deleted_counts_as_gone(cluster: KubernetesCluster, api: FakeApi) -> None:
+    assert await cluster.claim_exists("ns", "c")
+    api.answer = (200, {"metadata": {"name": "c", "deletionTimestamp": "2026-11-21T12:00:00Z"}})
+    assert not await cluster.claim_exists("ns", "c")
+
+
 async def test_lists_have_their_version_and_kinds_filled_in(cluster: KubernetesCluster, api: FakeApi) -> None:
     api.answer = (200, {"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {"name": "p"}}]})
     assert await cluster.list_all(PODS) == ([{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}], 7)

@@ -103,6 +103,14 @@ async def test_claims_of_models_and_predictor_are_looked_for() -> None:
     assert looked.missing_claims == {"absent", "gone"}
 
 
+async def test_a_claim_that_the_pods_still_mount_is_looked_for_too() -> None:
+    volume = {"name": "model-pvc-old", "persistentVolumeClaim": {"claimName": "old"}}
+    pods = {"containers": [{"name": "agent"}], "volumes": [volume, {"name": "x", "emptyDir": {}}]}
+    children = {("Deployment", "s-predictor"): {"spec": {"template": {"spec": pods}}}}
+    looked = await lookups(FakeReads()).look(parsed(CUSTOM), (), children)
+    assert looked.missing_claims == {"old"}
+
+
 async def test_answers_are_kept_for_a_moment_only() -> None:
     reads, clock = FakeReads(), [0.0]
     look = lookups(reads, clock)
