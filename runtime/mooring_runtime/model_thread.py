@@ -38,9 +38,20 @@ class ModelThread:
         """
         if self._calls >= self._max_waiting:
             raise QueueFull(self._name, self._max_waiting)
+        abandoned = threading.Event()
+
+        async def begin() -> T:
+            # A busy loop begins what was cancelled in the meantime; the cancellation arrives one step too late.
+            if abandoned.is_set():
+                raise asyncio.CancelledError
+            return await call()
+
         self._calls += 1
         try:
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self._loop))
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(begin(), self._loop))
+        except asyncio.CancelledError:
+            abandoned.set()
+            raise
         finally:
             self._calls -= 1
 

@@ -22,6 +22,9 @@ T = TypeVar("T")
 DRAIN_S = 30.0
 """How long a retired version may take to answer what it has begun; a model that hangs is dropped then."""
 
+CLOSE_S = 5.0
+"""How long a model may take to stop."""
+
 
 class ModelSource(Protocol):
     """Where models come from."""
@@ -144,7 +147,7 @@ class Repository:
             task.cancel()
         for name, slot in self._slots.items():
             if slot.serving is not None:
-                await slot.serving.servable.close()
+                await _close(name, slot.serving.servable)
                 logger.info("Unloaded model %s", name)
         self._slots.clear()
 
@@ -236,4 +239,13 @@ async def _retire(name: str, serving: _Serving) -> None:
             await asyncio.wait_for(serving.idle.wait(), DRAIN_S)
         except TimeoutError:
             logger.warning("Model %s still runs %d requests after %d s: closing it", name, serving.in_flight, DRAIN_S)
-    await serving.servable.close()
+    await _close(name, serving.servable)
+
+
+async def _close(name: str, servable: Servable) -> None:
+    try:
+        await asyncio.wait_for(servable.close(), CLOSE_S)
+    except TimeoutError:
+        logger.warning("Model %s did not stop within %d s: leaving it behind", name, CLOSE_S)
+    except Exception:  # user code; the model is gone all the same
+        logger.exception("Model %s failed to stop", name)

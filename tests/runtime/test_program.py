@@ -123,7 +123,8 @@ def test_v1_instances_become_rows(scripts: dict[str, Path]) -> None:
     from mooring_runtime import InferResponse
 
     assert backend.to_v1(InferResponse("1", "m", outputs)) == {"predictions": [[2.0, 4.0], [6.0, 8.0]]}
-    for body in ({}, {"instances": 1}, {"instances": [[1], [1, 2]]}, []):
+    bodies: list[Any] = [{}, {"instances": 1}, {"instances": [[1], [1, 2]]}, []]
+    for body in bodies:
         with pytest.raises(InvalidInput, match="instances"):
             backend.from_v1(body)
 

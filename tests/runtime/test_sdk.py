@@ -1,0 +1,224 @@
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from mooring_runtime import InferOutput, InferRequest, InferResponse, Model, ModelServer
+from mooring_runtime.errors import StartupError
+
+Serve = Callable[..., AbstractAsyncContextManager[Any]]
+Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
+
+V2_BODY = {"inputs": [{"name": "x", "shape": [2], "datatype": "FP32", "data": [1, 2]}]}
+
+
+class Doubler(Model):
+    """Both protocols, sync handlers, KServe's signatures."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.calls: list[str] = []
+
+    def load(self) -> bool:
+        self.calls.append("load")
+        self.ready = True
+        return self.ready
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+    def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> Any:
+        self.calls.append("preprocess")
+        return payload
+
+    def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        self.calls.append("predict")
+        if isinstance(payload, InferRequest):
+            return InferResponse(None, self.name, [InferOutput.from_numpy("y", payload.inputs[0].as_numpy() * 2)])
+        return {"predictions": [2 * value for value in payload["instances"]]}
+
+    def postprocess(self, result: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        self.calls.append("postprocess")
+        return result
+
+
+async def is_ready(server: Any) -> bool:
+    return bool((await server.http.get("/v2/health/ready")).status_code == 200)
+
+
+async def test_a_sync_model_answers_both_protocols_and_its_handlers_run_in_order(
+    serve_models: Serve, until: Until
+) -> None:
+    model = Doubler("m")
+    async with serve_models(model) as server:
+        await until(lambda: is_ready(server))
+        v1 = await server.http.post("/v1/models/m:predict", json={"instances": [1, 2]})
+        assert v1.json() == {"predictions": [2, 4]}
+        v2 = (await server.http.post("/v2/models/m/infer", json=V2_BODY)).json()
+        assert v2["model_version"] is None
+        assert v2["outputs"][0]["data"] == [2.0, 4.0]
+        metrics = (await server.http.get("/metrics")).text
+        assert 'request_predict_seconds_count{model_name="m"} 2.0' in metrics
+    stages = ["preprocess", "predict", "postprocess"]
+    assert model.calls == ["start", "load", *stages, *stages, "stop"]
+
+
+class Rich(Model):
+    """Async handlers, response headers, a dict for an answer."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, return_response_headers=True)
+
+    async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        response_headers["x-caller"] = headers["x-caller"]
+        if not isinstance(payload, InferRequest):
+            return "plain text"
+        output = {"name": "y", "shape": [1], "datatype": "INT64", "data": [7]}
+        return {"id": "made", "model_name": self.name, "outputs": [output]}
+
+    def explain(self, payload: Any, headers: Any = None) -> Any:
+        return {"because": payload["instances"]}
+
+
+async def test_an_async_model_may_set_headers_and_answer_dicts_or_text(serve_models: Serve, until: Until) -> None:
+    async with serve_models(Rich("m")) as server:
+        await until(lambda: is_ready(server))
+        headers = {"X-Caller": "me"}
+        v2 = await server.http.post("/v2/models/m/infer", json=V2_BODY, headers=headers)
+        assert v2.headers["x-caller"] == "me"
+        assert (v2.json()["id"], v2.json()["outputs"][0]["data"]) == ("made", [7])
+        v1 = await server.http.post("/v1/models/m:predict", json={"instances": []}, headers=headers)
+        assert (v1.text, v1.headers["x-caller"]) == ("plain text", "me")
+        explained = await server.http.post("/v1/models/m:explain", json={"instances": [1]})
+        assert explained.json() == {"because": [1]}
+
+
+class Gated(Model):
+    """Hangs in predict until told."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.opened = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self.finished = 0
+
+    def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        self.entered.release()
+        assert self.opened.wait(20)
+        self.finished += 1
+        return {"predictions": []}
+
+
+async def entered(model: Gated) -> None:
+    assert await asyncio.to_thread(model.entered.acquire, timeout=10)
+
+
+async def test_a_model_that_hangs_takes_neither_health_nor_others_with_it(serve_models: Serve, until: Until) -> None:
+    gated = Gated("slow")
+    async with serve_models(gated, Doubler("m")) as server:
+        await until(lambda: is_ready(server))
+        slow = asyncio.create_task(server.http.post("/v1/models/slow:predict", json={"instances": []}))
+        await entered(gated)
+        for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/slow/ready"):
+            assert (await server.http.get(path)).status_code == 200
+        assert (await server.http.post("/v1/models/m:predict", json={"instances": [1]})).status_code == 200
+        gated.opened.set()
+        assert (await slow).status_code == 200
+
+
+async def test_a_full_queue_refuses_with_429_and_a_time_to_retry(serve_models: Serve, until: Until) -> None:
+    gated = Gated("m")
+    async with serve_models(gated, max_waiting=2) as server:
+        await until(lambda: is_ready(server))
+        waiting = [
+            asyncio.create_task(server.http.post("/v1/models/m:predict", json={"instances": []})) for _ in range(2)
+        ]
+        await entered(gated)
+
+        async def refused() -> bool:
+            answer = await asyncio.wait_for(server.http.post("/v1/models/m:predict", json={"instances": []}), 1)
+            return bool(answer.status_code == 429 and answer.headers["retry-after"] == "1")
+
+        await until(refused)
+        gated.opened.set()
+        assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [200, 200]
+
+
+async def test_a_client_that_hangs_up_leaves_the_queue(serve_models: Serve, until: Until) -> None:
+    gated = Gated("m")
+    async with serve_models(gated) as server:
+        await until(lambda: is_ready(server))
+        first = asyncio.create_task(server.http.post("/v1/models/m:predict", json={"instances": []}))
+        await entered(gated)
+        second = asyncio.create_task(server.http.post("/v1/models/m:predict", json={"instances": []}))
+
+        async def in_flight(count: int) -> bool:
+            text = (await server.http.get("/metrics")).text
+            return f'mooring_runtime_requests_in_flight{{model_name="m"}} {count}.0' in text
+
+        await until(lambda: in_flight(2))
+        second.cancel()
+        await until(lambda: in_flight(1))
+        gated.opened.set()
+        assert (await first).status_code == 200
+    assert gated.finished == 1
+
+
+class Broken(Model):
+    def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        if isinstance(payload, InferRequest):
+            return {"predictions": [1]}
+        return {}[payload["instances"][0]]
+
+
+async def test_errors_of_user_code_are_told_and_the_server_goes_on(serve_models: Serve, until: Until) -> None:
+    async with serve_models(Broken("m"), Model("bare")) as server:
+        await until(lambda: is_ready(server))
+        v1 = await server.http.post("/v1/models/m:predict", json={"instances": ["k"]})
+        assert (v1.status_code, v1.json()) == (500, {"error": "KeyError : 'k'"})
+        v2 = await server.http.post("/v2/models/m/infer", json=V2_BODY)
+        assert v2.status_code == 500
+        assert "must answer an InferResponse" in v2.json()["error"]
+        no_list = await server.http.post("/v1/models/m:predict", json={"instances": 1})
+        assert (no_list.status_code, no_list.json()) == (400, {"error": 'Expected "instances" to be a list'})
+        bare = await server.http.post("/v1/models/bare:predict", json={"instances": []})
+        assert bare.status_code == 501
+
+
+async def test_unload_stops_the_model_and_load_starts_it_anew(serve_models: Serve, until: Until) -> None:
+    model = Doubler("m")
+    async with serve_models(model) as server:
+        await until(lambda: is_ready(server))
+        assert (await server.http.post("/v2/repository/models/m/load")).status_code == 200
+        assert (await server.http.post("/v2/repository/models/m/unload")).status_code == 200
+        assert (await server.http.get("/v1/models/m")).status_code == 404
+        assert (await server.http.post("/v2/repository/models/m/load")).status_code == 200
+        assert (await server.http.get("/v1/models/m")).json() == {"name": "m", "ready": True}
+        assert (await server.http.post("/v2/repository/models/stranger/load")).status_code == 404
+    assert model.calls == ["start", "load", "load", "stop", "start", "load", "stop"]
+
+
+async def test_metadata_is_the_model_s_own(serve_models: Serve, until: Until) -> None:
+    class Declared(Doubler):
+        async def get_input_types(self) -> Any:
+            return [{"name": "x", "datatype": "FP32", "shape": [-1]}]
+
+    async with serve_models(Declared("m")) as server:
+        await until(lambda: is_ready(server))
+        metadata = (await server.http.get("/v2/models/m")).json()
+        assert metadata["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1]}]
+        assert metadata["versions"] is None
+
+
+def test_start_takes_a_list_of_named_models() -> None:
+    server = ModelServer(http_port=0, grpc_port=0)
+    wrongs: list[Any] = [{}, [1], [Model("")]]
+    for wrong in wrongs:
+        with pytest.raises(StartupError):
+            server.start(wrong)
