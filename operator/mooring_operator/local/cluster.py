@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mooring_operator.local import pod_validation
 from mooring_operator.local.blueprint import Site
 from mooring_operator.local.environment import decode_secret
 from mooring_operator.local.objects import Id, Objects, timestamp
@@ -34,7 +35,9 @@ class LocalCluster:
         self.listeners: list[Any] = []
 
     async def apply(self, manifest: Manifest) -> Manifest:
-        """Create or replace."""
+        """Create or replace; a pod template that cannot be run is refused as an API server refuses it."""
+        if manifest["kind"] == "Deployment" and (found := pod_validation.faults(manifest["spec"]["template"])):
+            raise ClusterError(f"Deployment {manifest['metadata']['name']} is invalid: {'; '.join(found)}", 422)
         return self._objects.apply(manifest)
 
     async def delete(self, ref: Ref) -> None:

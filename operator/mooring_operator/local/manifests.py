@@ -4,6 +4,7 @@
 that is not set is a fault, not an empty text.
 """
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -138,7 +139,24 @@ def _object(node: yaml.Node, environ: Mapping[str, str]) -> Manifest:
     _check_name(kind, body.get("metadata"), node)
     if kind in OURS:
         _check_spec(OURS[kind][1], body, node)
+    for field in ("data", "stringData", "binaryData"):
+        _check_data(kind, field, body.get(field), _find(node, (field,)))
     return body
+
+
+def _check_data(kind: str, field: str, data: object, node: yaml.Node) -> None:
+    """The data of a Secret or ConfigMap is a mapping of texts; in `data` of a Secret and in `binaryData` base64."""
+    if kind not in ("Secret", "ConfigMap") or data is None:
+        return
+    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        raise _Wrong(f"{field}: the data of a {kind} is a mapping of names to texts; put numbers in quotes", node)
+    if (kind, field) in (("Secret", "data"), ("ConfigMap", "binaryData")):
+        for key, value in data.items():
+            try:
+                base64.b64decode(value, validate=True)
+            except ValueError as exc:
+                hint = "; plain text goes under stringData" if kind == "Secret" else ""
+                raise _Wrong(f"{field}.{key}: this is not base64{hint}", _find(node, (key,))) from exc
 
 
 def _check_name(kind: str, meta: object, node: yaml.Node) -> None:

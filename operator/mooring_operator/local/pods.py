@@ -102,7 +102,7 @@ class PodRunner:
             try:
                 folders = self._blueprint.make_volumes(found)
                 spec = self._blueprint.container(container, folders, found)
-            except VolumeUnavailable as exc:
+            except (VolumeUnavailable, OSError) as exc:
                 self._set_waiting(container["name"], "ContainerCreating", str(exc))
             except UnknownImage as exc:
                 self._set_waiting(container["name"], "ErrImageNeverPull", str(exc))

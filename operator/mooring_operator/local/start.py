@@ -11,6 +11,7 @@ import socket
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -28,9 +29,7 @@ def up(arguments: Namespace, environ: Mapping[str, str], say: Callable[[str], No
     Raises:
         Failed: a file does not exist, the port is taken, the configuration is wrong, or another `up` has the folder.
     """
-    logging.basicConfig(
-        level=logging.INFO if arguments.verbose else logging.WARNING, format="%(levelname)s %(message)s"
-    )
+    configure_log(verbose=arguments.verbose)
     files, data_dir = tuple(arguments.files), arguments.data_dir.absolute()
     for path in files:
         if not path.exists():
@@ -42,6 +41,21 @@ def up(arguments: Namespace, environ: Mapping[str, str], say: Callable[[str], No
         images = Images(dict(arguments.image))
         options = Options(files, data_dir, Path.cwd(), environ, listener, images, settings)
         asyncio.run(_run(options, say))
+
+
+class _Brief(logging.Formatter):
+    """Errors as their message: what happened to a service is in its status, a traceback is for us."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (the name is logging's)
+        """The message alone."""
+        return f"  {ei[1]}"
+
+
+def configure_log(*, verbose: bool) -> None:
+    """Warnings and errors go to standard error, briefly; with `verbose` everything, with tracebacks."""
+    handler = logging.StreamHandler()
+    handler.setFormatter((logging.Formatter if verbose else _Brief)("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
 
 
 async def _run(options: Options, say: Callable[[str], None]) -> None:

@@ -73,6 +73,15 @@ async def test_an_unknown_image_is_named_where_the_user_looks(start: Any, isvc: 
     await local.until(explained)
 
 
+async def test_a_pod_template_that_no_cluster_would_take_is_refused_with_its_field(start: Any, isvc: Isvc) -> None:
+    local = await start({"a.yaml": isvc(container="        env: [{name: WORD, value: 1}]\n")})
+
+    async def explained() -> bool:
+        return "env[0].value" in (await local.condition("InferenceService", "tiny")).get("message", "")
+
+    await local.until(explained)
+
+
 async def test_a_crashing_container_is_restarted_with_back_off_and_explained(start: Any, isvc: Isvc) -> None:
     command = "{python} -S -c \"import sys; print('weights are missing'); sys.exit(3)\""
     local = await start({"a.yaml": isvc(image="broken:v1")}, {"broken": command})

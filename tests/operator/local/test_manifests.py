@@ -21,6 +21,7 @@ spec:
   inferenceService: a
   model: {storageUri: "s3://b/m", framework: custom, memory: 256Mi}
 """
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"
 
 
 def test_documents_of_a_file_become_objects_with_their_lines() -> None:
@@ -54,6 +55,8 @@ def test_kinds_that_are_not_ours_are_named_and_ignored() -> None:
         pytest.param(TM.replace("s3://b/m", "ftp://b/m"), 6, "spec.model.storageUri", id="unknown scheme"),
         pytest.param(TM.replace("256Mi", "lots"), 6, "spec.model.memory", id="no quantity"),
         pytest.param(TM.replace(", memory: 256Mi", ""), 6, "spec.model.memory: Field required", id="missing field"),
+        pytest.param(SECRET + "data: {k: plain!}\n", 4, "stringData", id="secret without base64"),
+        pytest.param(SECRET + "stringData: {k: 1}\n", 4, "put numbers in quotes", id="number in a secret"),
         pytest.param(TM + "spec: {}\n", 7, "given twice", id="a key twice"),
     ],
 )
