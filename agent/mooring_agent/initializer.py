@@ -1,7 +1,7 @@
 """`mooring-storage-initializer SRC DEST [SRC DEST ...]`: fetch models once, as an init container, and end.
 
-The same storage code as the agent's. It exits with 1 and one line on stderr that says what to do: with
-`terminationMessagePolicy: FallbackToLogsOnError` that line is what `kubectl describe pod` shows.
+The same storage code as the agent's. A failure is one line that says what to do, on stderr and as the container's
+termination message, which `kubectl describe pod` shows; the exit status is 1.
 """
 
 import logging
@@ -21,6 +21,8 @@ from mooring_agent.storage.folder import Folder
 _log = logging.getLogger("mooring_agent.initializer")  # also under `python -m`, where the name is __main__
 
 _FILES_AT_ONCE = 8
+_TERMINATION_LOG = Path("/dev/termination-log")
+"""Kubernetes mounts it into every container (terminationMessagePath)."""
 
 
 def fetch(source: str, destination: Path, settings: StorageSettings) -> None:
@@ -49,7 +51,11 @@ def pairs(argv: Sequence[str]) -> list[tuple[str, Path]]:
     return [(source, Path(destination)) for source, destination in zip(argv[::2], argv[1::2], strict=True)]
 
 
-def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
+def main(
+    argv: Sequence[str] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    termination_log: Path = _TERMINATION_LOG,
+) -> int:
     """Fetch every pair in order; the exit status is 0 or 1."""
     log.configure()
     os.umask(0o022)  # the model server reads the files under another user
@@ -58,7 +64,10 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
         for source, destination in pairs(sys.argv[1:] if argv is None else argv):
             fetch(source, destination, settings)
     except (AgentError, OSError) as exc:
-        sys.stderr.write(f"{type(exc).__name__}: {' '.join(str(exc).split())}\n")
+        message = f"{type(exc).__name__}: {' '.join(str(exc).split())}\n"
+        sys.stderr.write(message)
+        if os.access(termination_log, os.W_OK):
+            termination_log.write_text(message)
         return 1
     return 0
 

@@ -34,6 +34,10 @@ def application(board: Board, metrics: Metrics, sync: Sync | None) -> web.Applic
         metrics.count_states([model.state for model in board.models.values()])
         return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def release(_app: web.Application) -> None:
+        board.touch()  # who waits is answered, so that nobody holds up the shutdown
+
+    app.on_shutdown.append(release)
     app.router.add_get(names.AGENT_STATUS_PATH, models)
     app.router.add_get(names.AGENT_READY_PATH, ready)
     app.router.add_get("/healthz", alive)

@@ -57,6 +57,8 @@ class FakeRuntime:
         """Contents of `weights` that cannot be loaded."""
         self.has_index = True
         self.has_ready = True
+        self.warming: set[str] = set()
+        """Models that are loaded but not ready yet."""
         self.gate: asyncio.Event | None = None
         """Holds load calls while it is not set."""
         self._runner: web.AppRunner | None = None
@@ -109,6 +111,8 @@ class FakeRuntime:
         return web.json_response([{"name": name, "state": "READY"} for name in self.ready])
 
     async def _ready(self, request: web.Request) -> web.Response:
+        if request.match_info["name"] in self.warming:
+            return web.Response(status=503)
         is_ready = self.has_ready and request.match_info["name"] in self.ready
         return web.Response(status=200 if is_ready else 404)
 
@@ -220,9 +224,21 @@ class Agent:
         async with asyncio.TaskGroup() as group:
             group.create_task(main.run(settings, stop))
             try:
+                await self._listens()
                 yield self
             finally:
                 stop.set()
+
+    async def _listens(self) -> None:
+        deadline = monotonic() + 10
+        while True:
+            try:
+                await self.get("/healthz")
+            except aiohttp.ClientConnectorError:
+                assert monotonic() < deadline, "the agent never listened"
+                await asyncio.sleep(0.005)
+            else:
+                return
 
     async def get(self, path: str) -> tuple[int, str]:
         """Status and body of one of the agent's endpoints."""
@@ -243,15 +259,11 @@ class Agent:
         deadline = monotonic() + timeout_s
         query = ""
         while True:
-            try:
-                status = await self.status(query)
-            except aiohttp.ClientConnectorError:
-                await asyncio.sleep(0.01)
-            else:
-                if is_met(status):
-                    return status
-                query = f"?after={status.revision}&timeout_s=0.5"
-            assert monotonic() < deadline, f"never met; last: {query and status.model_dump_json(indent=1)}"
+            status = await self.status(query)
+            if is_met(status):
+                return status
+            assert monotonic() < deadline, f"never met; last: {status.model_dump_json(indent=1)}"
+            query = f"?after={status.revision}&timeout_s=0.2"
 
     async def loaded(self, *names: str, timeout_s: float = 10.0) -> AgentStatus:
         """Wait until exactly these models are there and loaded in the wanted version."""

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,10 @@ Wait = Callable[[Callable[[], bool]], Any]
 def fault(model: AgentModel) -> ModelError:
     assert model.last_error is not None
     return model.last_error
+
+
+def serves(runtime: FakeRuntime, wanted: dict[str, str]) -> Callable[[AgentStatus], bool]:
+    return lambda _: runtime.ready == wanted
 
 
 def follows(digest: str, status: AgentStatus) -> bool:
@@ -174,6 +179,34 @@ async def test_a_version_that_cannot_be_loaded_leaves_the_old_one_serving(
         runtime.refused.clear()
         await agent.loaded("m")
     assert runtime.ready == {"m": "bad"}
+
+
+async def test_a_model_is_loaded_when_the_server_says_that_it_is_ready(
+    agent: Agent, runtime: FakeRuntime, claim: Claim
+) -> None:
+    runtime.warming = {"m"}
+    agent.config.want({"m": claim("m", "one")})
+    async with agent.running():
+        await agent.until(lambda _: "m" in runtime.ready)
+        status = await agent.status()
+        assert (status.models[0].state, status.models[0].loaded_id) == ("Loading", None)
+        runtime.warming.clear()
+        await agent.loaded("m")
+    assert runtime.loads("m") == 1
+
+
+async def test_a_load_that_hangs_ends_with_a_reason_and_holds_up_no_other_model(
+    agent: Agent, runtime: FakeRuntime, claim: Claim
+) -> None:
+    agent.options["load_timeout_s"] = 0.3
+    runtime.gate = asyncio.Event()
+    agent.config.want({"m": claim("m", "one")})
+    async with agent.running():
+        status = await agent.until(lambda status: bool(status.models) and status.models[0].state == "FailedToLoad")
+        assert fault(status.models[0]).reason == "LoadFailed"
+        assert "--load-timeout" in fault(status.models[0]).message
+        runtime.gate.set()
+        await agent.loaded("m")
 
 
 async def test_the_old_version_comes_back_with_the_server_while_the_new_one_cannot_be_fetched(
@@ -386,6 +419,56 @@ async def test_the_list_may_come_late(agent: Agent, runtime: FakeRuntime, claim:
         await agent.loaded("m")
         assert (await agent.get("/readyz"))[0] == 200
     assert runtime.ready == {"m": "one"}
+
+
+async def test_a_reader_that_waits_does_not_hold_up_the_shutdown(agent: Agent) -> None:
+    agent.config.want({})
+    async with agent.running():
+        status = await agent.until(lambda status: status.config_digest is not None and status.runtime_ready)
+        waiting = asyncio.create_task(agent.status(f"?after={status.revision}&timeout_s=60"))
+        await agent.get("/healthz")  # connected later, answered: the reader's request is being waited on
+    async with asyncio.timeout(1):
+        assert (await waiting).revision > status.revision
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_whatever_happens_in_whatever_order_it_converges(
+    agent: Agent, runtime: FakeRuntime, claim: Claim, seed: int
+) -> None:
+    random = Random(seed)
+    names, versions = ("a", "b", "c", "d"), ("one", "two", "bad")
+    runtime.refused = {"bad"}
+    wanted: dict[str, str] = {}
+
+    async def change() -> None:
+        for name in random.sample(names, 2):
+            wanted.pop(name, None)
+            if random.random() < 0.7:
+                wanted[name] = random.choice(versions)
+        agent.config.want({name: claim(f"{name}/{version}", version) for name, version in wanted.items()})
+
+    async def restart_server() -> None:
+        await runtime.stop()
+        await runtime.start()
+
+    async def forget_models() -> None:
+        runtime.ready.clear()
+
+    for _ in range(2):  # each time with an agent that finds what the one before left
+        async with agent.running():
+            for _ in range(8):
+                await random.choice((change, change, restart_server, forget_models))()
+                await agent.status(f"?after={random.choice((0, 1 << 30))}&timeout_s=0.02")
+            wanted |= dict.fromkeys(("a", "b"), "one")
+            await change()
+            for name, version in list(wanted.items()):
+                wanted[name] = "two" if version == "bad" else version
+            agent.config.want({name: claim(f"{name}/{version}", version) for name, version in wanted.items()})
+            await agent.loaded(*wanted, timeout_s=15)
+            await agent.until(serves(runtime, wanted))
+            await agent.until(lambda _: not list((agent.model_dir / ".staging").iterdir()))
+            folders = {path.name for path in agent.model_dir.iterdir() if not path.name.startswith(".")}
+            assert folders == wanted.keys()
 
 
 async def test_an_agent_that_does_not_pull_is_ready_and_calls_nobody(

@@ -9,8 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
+from mooring_agent import initializer
+
 if TYPE_CHECKING:
-    from tests.agent.conftest import FileServer, S3Server
+    from tests.agent.conftest import FileServer, LogLines, S3Server
 
 
 def run(*args: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -43,6 +47,15 @@ def test_a_failure_is_one_line_that_says_what_to_do(files: FileServer, tmp_path:
     (line,) = done.stderr.splitlines()
     assert line.startswith("ObjectNotFound: ")
     assert f"{files.url}/none.bin" in line
+
+
+def test_the_failure_becomes_the_termination_message(
+    files: FileServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], log_lines: LogLines
+) -> None:
+    message = tmp_path / "termination-log"
+    message.touch()
+    assert initializer.main([f"{files.url}/none.bin", str(tmp_path / "1")], {}, message) == 1
+    assert message.read_text() == capsys.readouterr().err
 
 
 def test_an_odd_number_of_arguments_shows_the_usage() -> None:

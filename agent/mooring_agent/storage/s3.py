@@ -38,6 +38,7 @@ _CODES: dict[str, tuple[type[errors.StorageError], str]] = {
     "InvalidToken": _CREDENTIALS,
     "InvalidClientTokenId": _CREDENTIALS,
     "InvalidSecurity": _CREDENTIALS,
+    "XAdminUserNotFound": _CREDENTIALS,  # versitygw
     "AuthorizationHeaderMalformed": (errors.InvalidCredentials, "the region is wrong; set AWS_DEFAULT_REGION"),
 }
 """S3 error codes that have a reason of their own (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)."""
@@ -123,7 +124,8 @@ class S3:
 def _translated(uri: StorageUri, exc: sdk.ClientError) -> errors.StorageError:
     fault = exc.response.get("Error", {})
     code = str(fault.get("Code", ""))
-    kind, advice = _CODES.get(code, (errors.TransferFailed, "retrying"))
+    is_denied = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in (401, 403)
+    kind, advice = _CODES.get(code, _DENIED if is_denied else (errors.TransferFailed, "retrying"))
     return kind(f"{uri.redacted}: S3 says {code} ({fault.get('Message', '')}): {advice}")
 
 
