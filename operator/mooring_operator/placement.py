@@ -136,6 +136,8 @@ def _with_runtime(
 def _runtime_main(runtime: Runtime) -> Manifest:
     for container in runtime.spec.containers:
         check_shape(container, f"runtime {runtime.meta.name}")
+        if not container.get("name"):
+            raise Refused(INVALID_PREDICTOR, f"A container of runtime {runtime.meta.name} has no name; give it one.")
     for container in runtime.spec.containers:
         if container.get("name") == names.CONTAINER_MAIN:
             return container

@@ -34,7 +34,6 @@ class Ingress(_Block):
     """Domain of the services."""
     domain_template: str = "{name}.{namespace}.{domain}"
     """Host of a service; {name}, {namespace} and {domain} are filled in."""
-
     url_scheme: Literal["http", "https"] = "http"
     """Scheme of status.url."""
     annotations: dict[str, str] = Field(default_factory=dict)
@@ -43,8 +42,7 @@ class Ingress(_Block):
     @field_validator("domain_template")
     @classmethod
     def _has_known_placeholders(cls, template: str) -> str:
-        unknown = sorted(set(re.findall(r"{[^}]*}?", template)) - _PLACEHOLDERS)
-        if unknown or "{name}" not in template:
+        if set(re.findall(r"{[^}]*}?", template)) - _PLACEHOLDERS or "{name}" not in template:
             raise ValueError("must hold {name}, may hold {namespace} and {domain}, and nothing else in braces")
         return template
 

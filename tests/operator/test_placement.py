@@ -137,9 +137,10 @@ def test_a_runtime_that_lists_no_protocol_is_taken_for_v1(runtime: Build) -> Non
     ("containers", "told"),
     [
         ([{"name": "other"}], "no container named kserve-container"),
+        ([{"name": "kserve-container"}, {"image": "side"}], "has no name"),
         ([{"name": "kserve-container", "env": [{"value": "1"}]}], "env of container kserve-container of runtime r"),
     ],
-    ids=["no-main", "malformed"],
+    ids=["no-main", "unnamed", "malformed"],
 )
 def test_a_runtime_that_cannot_be_used_is_refused(runtime: Build, containers: list[Manifest], told: str) -> None:
     with pytest.raises(Refused, match=told):
