@@ -64,7 +64,7 @@ class RuntimeWatch:
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
-            await self._look()
+            await self.look()
             self._doubt.clear()
             wait_s = _UP_S if self._up.is_set() else _DOWN_S
             try:
@@ -74,7 +74,8 @@ class RuntimeWatch:
                 continue
             await asyncio.sleep(_DOWN_S)  # a call just failed: asking in the same instant tells nothing new
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Ask once, and tell what changed."""
         was_up = self._up.is_set()
         try:
             ready = await self._client.is_live()
@@ -104,12 +105,11 @@ class RuntimeWatch:
         if not is_due and not (self._answers_ready and await self._is_gone(sample)):
             return []
         index = await self._client.index()
-        if index is not None:
-            return [name for name in names if index.get(name, "") in _GONE]
-        if self._answers_ready:
-            return [name for name in names if await self._is_gone(name)]
+        suspects = names if index is None else [name for name in names if index.get(name, "") in _GONE]
+        if self._answers_ready:  # the last word: an index may list less than what is loaded
+            return [name for name in suspects if await self._is_gone(name)]
         # Neither index nor ready: all that can be seen is that the server went away and came back.
-        return names if everything else []
+        return suspects if everything or index is not None else []
 
     async def _is_gone(self, name: str) -> bool:
         return await self._client.readiness(name) in (Readiness.NOT_READY, Readiness.NOT_FOUND)

@@ -59,6 +59,8 @@ class FakeRuntime:
         self.has_ready = True
         self.warming: set[str] = set()
         """Models that are loaded but not ready yet."""
+        self.unlisted: set[str] = set()
+        """Models that the index does not know of."""
         self.gate: asyncio.Event | None = None
         """Holds load calls while it is not set."""
         self._runner: web.AppRunner | None = None
@@ -108,7 +110,7 @@ class FakeRuntime:
     async def _index(self, _request: web.Request) -> web.Response:
         if not self.has_index:
             return web.json_response({"error": "no such route"}, status=404)
-        return web.json_response([{"name": name, "state": "READY"} for name in self.ready])
+        return web.json_response([{"name": name, "state": "READY"} for name in self.ready if name not in self.unlisted])
 
     async def _ready(self, request: web.Request) -> web.Response:
         if request.match_info["name"] in self.warming:
