@@ -20,6 +20,9 @@ Buffer = bytes | bytearray | memoryview
 
 _LENGTH = struct.Struct("<I")
 
+MAX_DIMENSIONS = 32
+MAX_ELEMENTS = 2**40
+
 
 def element_count(shape: Sequence[int]) -> int:
     """Number of elements of a tensor of `shape`; 1 for a scalar."""
@@ -30,10 +33,13 @@ def check_shape(name: str, shape: object) -> tuple[int, ...]:
     """Read a shape.
 
     Raises:
-        InvalidInput: not a list of whole numbers of at least 0; the text names the tensor.
+        InvalidInput: not a list of whole numbers of at least 0, or larger than any tensor; the text names the tensor.
     """
     if not isinstance(shape, list | tuple) or not all(type(size) is int and size >= 0 for size in shape):
         raise InvalidInput(f"input '{name}': shape must be a list of whole numbers of at least 0, got {shape!r}")
+    # An empty tensor may name any sizes beside its zero; numpy takes neither too many nor too large ones.
+    if len(shape) > MAX_DIMENSIONS or math.prod(max(size, 1) for size in shape) > MAX_ELEMENTS:
+        raise InvalidInput(f"input '{name}': shape is too large: at most {MAX_DIMENSIONS} sizes, 2^40 elements")
     return tuple(shape)
 
 

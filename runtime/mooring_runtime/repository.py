@@ -185,12 +185,14 @@ class Repository:
                 self._load_failed(name, slot, failure)
                 raise failure from exc
             slot.loads += 1
-            old, slot.serving = slot.serving, _Serving(servable, str(slot.loads) if self._source.versioned else None)
+            old = slot.serving
+            if old is None or old.servable is not servable:  # user code loads anew in place
+                slot.serving = _Serving(servable, str(slot.loads) if self._source.versioned else None)
             slot.state, slot.reason = RepositoryState.READY, ""
             seconds = perf_counter() - started
             self._metrics.load_seconds.labels("ok").observe(seconds)
             logger.info("Loaded model %s%s in %.3f s", name, f" version {slot.loads}" * (slot.loads > 1), seconds)
-        if old is not None and old.servable is not servable:
+        if old is not None and old is not slot.serving:
             self._begin(_retire(name, old))
 
     def _load_failed(self, name: str, slot: _Slot, exc: Exception) -> None:

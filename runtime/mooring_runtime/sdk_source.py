@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
-from mooring_runtime.errors import InferenceError, ModelLoadFailed, ModelNotFound, ServingError
+from mooring_runtime.errors import InferenceError, InvalidInput, ModelLoadFailed, ModelNotFound, ServingError
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.model import InferenceVerb, Model, awaited
@@ -42,6 +42,7 @@ class SdkServable:
         result, response_headers = await self._call(request, headers, InferenceVerb.PREDICT)
         response = result if isinstance(result, InferResponse) else _response(result, self._model.name)
         response.id = response.id or request.id or str(uuid4())
+        _check_outputs(response, self._model.name)
         return response, response_headers
 
     async def predict(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
@@ -103,6 +104,15 @@ def _response(result: Any, model: str) -> InferResponse:
         for item in result["outputs"]
     ]
     return InferResponse(result.get("id"), model, outputs)
+
+
+def _check_outputs(response: InferResponse, model: str) -> None:
+    """An output that does not fit itself is the model's fault, not the client's."""
+    for output in response.outputs:
+        try:
+            output.as_numpy()
+        except InvalidInput as exc:
+            raise InferenceError(f"Model with name {model} answered a faulty output: {exc}") from exc
 
 
 class RegisteredModels:

@@ -25,6 +25,11 @@ from mooring_runtime.threads import Threads
 SETTINGS = Settings(host="127.0.0.1", http_port=0, grpc_port=0, device="cpu", lame_duck_s=0, grace_period_s=5)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """TorchScript is deprecated, and still what people have."""
+    config.addinivalue_line("filterwarnings", "ignore:.torch.jit:DeprecationWarning")
+
+
 @dataclass(frozen=True)
 class Server:
     """A running server and a client of it."""

@@ -236,3 +236,14 @@ def test_truncated_weights_are_refused(tmp_path: Path, alexnet_weights: Path) ->
 def test_class_names_must_fit(alexnet_weights: Path) -> None:
     with pytest.raises(ModelLoadFailed, match="1 class_names, the model 1000"):
         alexnet.load(alexnet_weights / "model.safetensors", ModelSettings(class_names=("cat",)), CPU)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_answers_as_the_cpu_does(
+    alexnet_weights: Path, backend: alexnet.AlexNetBackend, jpeg: Callable[[int, int], bytes]
+) -> None:
+    on_gpu = alexnet.load(alexnet_weights / "model.safetensors", ModelSettings(), torch.device("cuda"))
+    on_gpu.warm_up()
+    request = image_request([jpeg(300, 257)], request_outputs=[RequestedOutput("logits")])
+    expected = answer(backend, request).outputs[0].as_numpy()
+    np.testing.assert_allclose(answer(on_gpu, request).outputs[0].as_numpy(), expected, rtol=1e-2, atol=1e-3)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from mooring_api.v2 import Datatype
-from mooring_runtime.codec import decode_json, decode_raw, encode_json, encode_raw
+from mooring_runtime.codec import check_shape, decode_json, decode_raw, encode_json, encode_raw
 from mooring_runtime.datatypes import NUMPY_TYPES, Array, datatype_of, parse_datatype
 from mooring_runtime.errors import InferenceError, InvalidInput
 
@@ -175,3 +175,9 @@ def test_arrays_without_a_datatype_are_refused() -> None:
     assert datatype_of(np.array([1, 2], dtype=">i4")) is Datatype.INT32
     with pytest.raises(InvalidInput, match="complex128"):
         datatype_of(np.array([1j]))
+
+
+@pytest.mark.parametrize("shape", [[0, 10**30], [1] * 33, [2**41], [-1], [1.0], "1", [True]], ids=str)
+def test_shapes_that_no_tensor_has_are_refused(shape: object) -> None:
+    with pytest.raises(InvalidInput, match="input 'x': shape"):
+        check_shape("x", shape)

@@ -186,3 +186,14 @@ def test_arrays_of_requests_are_not_copied(scripts: dict[str, Path]) -> None:
     raw = np.ones(4, "<f4").tobytes()
     job = script(scripts, "double").prepare(request(InferInput("x", [4], "FP32", raw=raw)))
     assert np.shares_memory(job.inputs[0].array, np.frombuffer(raw, np.uint8))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_programs_answer_on_a_gpu(scripts: dict[str, Path], exported: Path) -> None:
+    gpu = torch.device("cuda")
+    script_backend = torchscript.load(scripts["double"], ModelSettings(), gpu)
+    ((doubled,),) = run(script_backend, request(fp32("x", 1.0, 2.5)))
+    assert doubled.data == [2.0, 5.0]
+    export_backend = torch_export.load(exported, ModelSettings(), gpu)
+    ((affine,),) = run(export_backend, request(InferInput("x", [1, 2], "FP32", [1.0, 1.0])))
+    assert affine.data == [5.0, 5.0, 5.0]

@@ -170,6 +170,42 @@ async def test_a_client_that_hangs_up_leaves_the_queue(serve_models: Serve, unti
     assert gated.finished == 1
 
 
+async def test_health_answers_while_a_model_loads(serve_models: Serve, until: Until) -> None:
+    class SlowToLoad(Gated):
+        def load(self) -> bool:
+            self.entered.release()
+            assert self.opened.wait(20)
+            self.ready = True
+            return True
+
+    model = SlowToLoad("m")
+    async with serve_models(model) as server:
+        await entered(model)
+        assert (await server.http.get("/v2/health/live")).status_code == 200
+        not_ready = await server.http.get("/v2/health/ready")
+        assert (not_ready.status_code, not_ready.json()) == (
+            503,
+            {"error": "Server is not ready. It is loading models."},
+        )
+        waiting = await server.http.post("/v1/models/m:predict", json={"instances": []})
+        assert (waiting.status_code, waiting.json()) == (503, {"error": "Model with name m is not ready. loading"})
+        model.opened.set()
+        await until(lambda: is_ready(server))
+
+
+class Faulty(Model):
+    def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        return {"outputs": [{"name": "y", "shape": [3], "datatype": "FP32", "data": [1]}]}
+
+
+async def test_a_faulty_output_is_the_model_s_fault(serve_models: Serve, until: Until) -> None:
+    async with serve_models(Faulty("m")) as server:
+        await until(lambda: is_ready(server))
+        answer = await server.http.post("/v2/models/m/infer", json=V2_BODY)
+        assert answer.status_code == 500
+        assert "answered a faulty output" in answer.json()["error"]
+
+
 class Broken(Model):
     def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
         if isinstance(payload, InferRequest):

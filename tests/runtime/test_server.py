@@ -31,10 +31,11 @@ class Process:
 
 
 @contextmanager
-def started(*arguments: str, url: bool = True) -> Iterator[Process]:
+def started(*arguments: str) -> Iterator[Process]:
     """A server process; its log tells the port that it chose."""
-    command = [sys.executable, *arguments, "--host", "127.0.0.1", "--http_port", "0", "--grpc_port", "0"]
-    child = subprocess.Popen([*command, "--device", "cpu"], stderr=subprocess.PIPE, text=True)
+    common = ("--host", "127.0.0.1", "--http_port", "0", "--grpc_port", "0", "--device", "cpu")
+    script, rest = (arguments[:2], arguments[2:]) if arguments[0] == "-m" else (arguments[:1], arguments[1:])
+    child = subprocess.Popen([sys.executable, *script, *common, *rest], stderr=subprocess.PIPE, text=True)
     log: list[str] = []
     try:
         assert child.stderr is not None
@@ -44,7 +45,7 @@ def started(*arguments: str, url: bool = True) -> Iterator[Process]:
             if "Listening on http://" in line:
                 base = line.split("Listening on ")[1].strip()
                 break
-        assert base or not url, "".join(log)
+        assert base, "".join(log)
         reader = threading.Thread(target=lambda: log.extend(child.stderr or ()), daemon=True)
         reader.start()
         yield Process(child, base, log)
@@ -101,7 +102,7 @@ def test_sigterm_drains_what_is_in_flight_and_refuses_the_rest(tmp_path: Path) -
 def test_the_command_serves_a_folder_and_ends_on_ctrl_c(tmp_path: Path, put_model: PutModel) -> None:
     put_model("m", "double")
     folder = str(tmp_path / "models")
-    arguments = ("-m", "mooring_runtime", "serve", "--model-dir", folder, "--unknown=1", "--enable_grpc", "false")
+    arguments = ("-m", "mooring_runtime", "--model-dir", folder, "--unknown=1", "--enable_grpc", "false")
     with started(*arguments, "--lame_duck_seconds", "0") as process, httpx.Client() as http:
         poll(lambda: http.get(f"{process.url}/v2/models/m/ready").status_code == 200)
         process.child.send_signal(signal.SIGINT)
@@ -113,6 +114,12 @@ def test_a_single_model_that_cannot_be_loaded_ends_the_process(tmp_path: Path) -
     with started("-m", "mooring_runtime", "--model_dir", str(tmp_path)) as process:
         assert process.wait() == 1
     assert any("Nothing to serve. Model with name model could not be loaded" in line for line in process.log)
+
+
+def test_a_gpu_that_is_asked_for_and_absent_ends_the_process_at_once(tmp_path: Path) -> None:
+    with started("-m", "mooring_runtime", "--model_dir", str(tmp_path), "--device", "cuda:99") as process:
+        assert process.wait() == 1
+    assert any("--device cuda:99: " in line for line in process.log)
 
 
 def test_a_process_with_a_hanging_model_still_ends(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ torch reads parts of them by unpickling and by looking up functions that the fil
 from pathlib import Path
 
 import torch
+from torch.export.passes import move_to_device_pass
 
 from mooring_api.v2 import Datatype
 from mooring_runtime.backends.model_settings import ModelSettings
@@ -26,6 +27,8 @@ def load(path: Path, settings: ModelSettings, device: torch.device) -> ProgramBa
     check_archive(path)
     try:
         program = torch.export.load(str(path))
+        if device.type != "cpu":  # constants and factory calls in the graph name the device that it was exported on
+            program = move_to_device_pass(program, device)
         module = program.module(check_guards=False).to(device)  # guards are code; inputs are checked by shape
     except Exception as exc:  # torch's reader raises whatever its parts raise, assertions included
         reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
