@@ -22,6 +22,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     except Failed as exc:
         sys.stderr.write(f"error: {exc}\n")
         return 1
+    except BrokenPipeError:  # the reader of our output (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
 

@@ -142,8 +142,8 @@ def _question(x: float) -> str:
 
 
 def _say_what_next(say: Callable[[str], None], seconds: float) -> None:
-    say(f"\nAll as expected, in {seconds:.0f} s. Nothing is left running.\n")
-    say("Try next:")
+    say(f"\nAll as expected, in {seconds:.0f} s. Nothing is left running.")
+    say("\nTry next:")
     say("  export CUSTOM_MODEL_SERVER_IMAGE=mooring/runtime:0.1.0")
     say("  .venv/bin/mooring local up examples/demo/inferenceservice.yaml")
     say("      then edit and save the file, and in another terminal: mooring local get isvc")

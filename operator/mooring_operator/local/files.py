@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import watchfiles
@@ -103,20 +103,27 @@ class ManifestFiles:
         self._environ = environ
         self._files: dict[str, File] = {}
         self._missing: set[str] = set()
+        self._unreadable: dict[str, str] = {}
 
     def look(self) -> Edit:
         """What changed since the last look; files that vanished count from the second look on."""
         texts: dict[str, str] = {}
+        unreadable: dict[str, str] = {}
         for path in expand(self._paths):
             try:
-                texts[str(path)] = path.read_text()
-            except (FileNotFoundError, UnicodeDecodeError, IsADirectoryError, PermissionError):
+                texts[str(path)] = path.read_text(errors="surrogateescape")  # YAML says where it is no text
+            except FileNotFoundError:
                 continue
+            except OSError as exc:
+                unreadable[str(path)] = f"cannot be read: {exc.strerror}; its last good version stays"
+        texts |= {path: self._files[path].text for path in unreadable if path in self._files}
         missing = {path for path in self._files if path not in texts}
         texts |= {path: self._files[path].text for path in missing - self._missing}
         self._missing = missing
         self._files, edit = compare(self._files, texts, self._environ)
-        return edit
+        news = [Fault(path, 1, 1, why) for path, why in unreadable.items() if self._unreadable.get(path) != why]
+        self._unreadable = unreadable
+        return replace(edit, faults=(*edit.faults, *news))
 
     def _is_ours(self, change: watchfiles.Change, path: str) -> bool:
         """Whether a changed file can be one of ours (editors also write backups, and programs write logs)."""

@@ -94,20 +94,11 @@ class Images:
             UnknownImage: the image is neither ours nor mapped.
         """
         args = [translate(expand(arg, env), place.mounts) for arg in container.get("args") or ()]
-        image = container.get("image", "")
-        custom = place.command or self._mapped_command(image)
-        if custom is not None:
-            return _custom(custom, container, place, args)
-        if (match := _OURS.search(image)) is None:
-            raise UnknownImage(
-                f"local mode runs only images that it knows (mooring/runtime, mooring/agent), not {image!r}; say which "
-                f"command stands for it: --image '{image}=COMMAND' or annotation {ANNOTATION_COMMAND}"
-            )
-        command = [expand(part, env) for part in container.get("command") or ()] or [f"mooring-{match[1]}"]
-        if command[0] not in _MODULES:
-            python = [sys.executable] if command[0] in ("python", "python3") else command[:1]
-            return Launch((*python, *command[1:], *args), {"PORT": str(place.ports[http_port(container)])})
-        module = _MODULES[command[0]]
+        custom = place.command or self._mapped_command(container["image"])
+        command = _own_command(container, env) if custom is None else _split(custom)
+        module = _MODULES.get(command[0])
+        if module is None:
+            return _foreign(command, container, place, args)
         args = [*command[1:], *args]
         return Launch((sys.executable, "-P", "-m", module, *args, *_FLAGS[module](container, place, args)))
 
@@ -115,15 +106,39 @@ class Images:
         return self.mapped.get(image) or self.mapped.get(re.sub(r"(?<=[^/]):[^/:]+$|@.*$", "", image))
 
 
-def _custom(command: str, container: Mapping[str, Any], place: Place, args: list[str]) -> Launch:
+def _own_command(container: Mapping[str, Any], env: Mapping[str, str]) -> list[str]:
+    """The command of a container with an image of ours; raises `UnknownImage` for other images."""
+    image = container["image"]
+    if (match := _OURS.search(image)) is None:
+        raise UnknownImage(
+            f"local mode runs only images that it knows (mooring/runtime, mooring/agent), not {image!r}; say which "
+            f"command stands for it: --image '{image}=COMMAND' or annotation {ANNOTATION_COMMAND}"
+        )
+    return [expand(part, env) for part in container.get("command") or ()] or [f"mooring-{match[1]}"]
+
+
+def _split(command: str) -> list[str]:
+    try:
+        parts = shlex.split(command)
+    except ValueError as exc:
+        raise UnknownImage(f"the command {command!r} cannot be read: {exc}; correct its quotes") from exc
+    if not parts:
+        raise UnknownImage(f"the command that stands for the image is empty ({command!r}); give one")
+    return parts
+
+
+def _foreign(command: list[str], container: Mapping[str, Any], place: Place, args: list[str]) -> Launch:
+    """A command that is not ours: {port} and the like are filled in, and PORT is in its environment."""
+    http, grpc = http_port(container), grpc_port(container)
     values = {
-        "port": str(place.ports[http_port(container)]),
-        "grpc_port": str(place.ports[grpc_port(container)]),
+        "port": str(place.ports.get(http, http)),
+        "grpc_port": str(place.ports.get(grpc, grpc)),
         "model_dir": place.folder(names.MODEL_DIR),
         "python": sys.executable,
     }
-    parts = [re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), part) for part in shlex.split(command)]
-    return Launch((*parts, *args), {"PORT": values["port"]})
+    parts = [re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), part) for part in command]
+    program = sys.executable if parts[0] in ("python", "python3") else parts[0]
+    return Launch((program, *parts[1:], *args), {"PORT": values["port"]})
 
 
 def _runtime_flags(container: Mapping[str, Any], place: Place, args: list[str]) -> list[str]:

@@ -77,7 +77,8 @@ class PodRunner:
     async def stop(self, grace_s: float | None = None) -> None:
         """Say that the pod is going, then end all its processes; `run` returns afterwards."""
         if grace_s is None:
-            grace_s = float(self._blueprint.manifest["spec"].get("terminationGracePeriodSeconds") or GRACE_S)
+            given = self._blueprint.manifest["spec"].get("terminationGracePeriodSeconds")
+            grace_s = GRACE_S if given is None else float(given)
         self.mark_deleted()
         self._stopping.set()
         await asyncio.gather(*(runner.stop(grace_s) for runner in self._runners))

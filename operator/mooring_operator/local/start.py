@@ -60,7 +60,7 @@ def configure_log(*, verbose: bool) -> None:
 
 async def _run(options: Options, say: Callable[[str], None]) -> None:
     local, loop = Local(options, say), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, local.stop)
     await local.run()
 

@@ -100,7 +100,7 @@ class Local:
     async def run(self) -> None:
         """Run until stopped; afterwards no process is left.
 
-        The order of the end: nobody gets in (proxy, control API), pods stop, the core's loops last.
+        The order of the end: nobody gets in any more (proxy, control API), nothing is reconciled any more, pods stop.
         """
         guard = Guard()
         try:
@@ -114,9 +114,9 @@ class Local:
                         await self._stopping.wait()
                     self._say("stopping ...")
                 finally:
-                    await deployments.close(STOP_GRACE_S)
                     for task in loops:
                         task.cancel()
+                    await deployments.close(STOP_GRACE_S)
         finally:
             guard.close()
             socket_path(self._site.data_dir).unlink(missing_ok=True)
@@ -139,7 +139,8 @@ class Local:
                     _serving(proxy.application(), self._options.listener),
                     _serving(control.application(), door),
                 ):
-                    self._say(f"listening on http://{HOST}:{self._options.listener.getsockname()[1]}")
+                    address = f"http://{HOST}:{self._options.listener.getsockname()[1]}"
+                    self._say(f"listening on {address}: by Host header, or as {address}/NAMESPACE/NAME/...")
                     yield
             finally:
                 forwards.close()

@@ -1,4 +1,4 @@
-"""The command line, as a user meets it: real processes."""
+"""The command line, as a user meets it; `up` as a process of its own."""
 
 import contextlib
 import json
@@ -10,12 +10,15 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+from mooring_operator.cli import main
+
+Run = Callable[..., "Ended"]
 MOORING = [sys.executable, "-m", "mooring_operator.cli"]
 
 
@@ -24,13 +27,25 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-@pytest.fixture
-def run(data_dir: Path) -> Run:
-    """A command of `mooring local` that ends by itself."""
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
 
-    def call(*words: str) -> subprocess.CompletedProcess[str]:
-        argv = [*MOORING, "local", *words, "--data-dir", str(data_dir)]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """A command of `mooring local` that ends by itself, in this process."""
+
+    def call(*words: str) -> Ended:
+        try:
+            code = main(["local", *words, "--data-dir", str(data_dir)])
+        except SystemExit as exc:  # argparse's way of saying no
+            code = int(str(exc.code))
+        return Ended(code, *capsys.readouterr())
 
     return call
 

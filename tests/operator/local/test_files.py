@@ -74,6 +74,23 @@ def test_a_folder_stands_for_its_manifests(tmp_path: Path) -> None:
     assert [path.name for path in expand([tmp_path, tmp_path / "b.yaml"])] == ["a.yml", "b.yaml"]
 
 
+def test_a_file_that_cannot_be_read_keeps_its_objects_and_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_text(tm("a"))
+    files = ManifestFiles([path], {})
+    files.look()
+    path.unlink()
+    path.symlink_to(path)  # a loop: cannot be read, for whatever reason, even by root
+    edits = [files.look(), files.look(), files.look()]
+    assert [(names(edit), len(edit.faults)) for edit in edits] == [(([], []), 1), (([], []), 0), (([], []), 0)]
+
+
+def test_a_file_that_is_no_text_is_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_bytes(b"kind: \xff\xfe\n")
+    assert len(ManifestFiles([path], {}).look().faults) == 1
+
+
 def test_a_file_that_vanishes_for_a_moment_deletes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "f.yaml"
     path.write_text(tm("a"))

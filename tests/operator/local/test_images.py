@@ -76,8 +76,20 @@ def test_a_mapped_image_gets_port_folder_and_arguments() -> None:
     )
 
 
+def test_a_mapped_image_may_be_one_of_ours() -> None:
+    ours = Images().launch(container("mooring/runtime", args=["--model_name=a"]), place(), {})
+    images = Images({"my/server:v1": "mooring-runtime"})
+    assert images.launch(container("my/server:v1", args=["--model_name=a"]), place(), {}) == ours
+
+
 def test_the_annotation_wins_over_the_image() -> None:
     assert Images().launch(container("mooring/runtime"), place(command="server"), {}).argv == ("server",)
+
+
+@pytest.mark.parametrize("command", ["   ", "server 'unbalanced"])
+def test_a_command_that_cannot_be_read_is_said(command: str) -> None:
+    with pytest.raises(UnknownImage, match="command"):
+        Images().launch(container("x"), place(command=command), {})
 
 
 @pytest.mark.parametrize("image", ["nginx", "my/mooring/runtimes", "mooring/operator", ""])
