@@ -16,14 +16,9 @@ from mooring_runtime.errors import ModelLoadFailed, ModelNotFound, ModelNotReady
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.servable import Servable
+from mooring_runtime.serving import Serving, close, retire
 
 T = TypeVar("T")
-
-DRAIN_S = 30.0
-"""How long a retired version may take to answer what it has begun; a model that hangs is dropped then."""
-
-CLOSE_S = 5.0
-"""How long a model may take to stop."""
 
 
 class ModelSource(Protocol):
@@ -53,17 +48,9 @@ class IndexEntry:
 
 
 @dataclass(eq=False)
-class _Serving:
-    servable: Servable
-    version: str | None
-    in_flight: int = 0
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(eq=False)
 class _Slot:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    serving: _Serving | None = None
+    serving: Serving | None = None
     state: RepositoryState = RepositoryState.LOADING
     reason: str = ""
     loads: int = 0
@@ -98,7 +85,7 @@ class Repository:
         ]
 
     @contextmanager
-    def lease(self, name: str, version: str | None = None) -> Iterator[_Serving]:
+    def lease(self, name: str, version: str | None = None) -> Iterator[Serving]:
         """The serving version of a model, kept alive for the block.
 
         Raises:
@@ -114,7 +101,7 @@ class Repository:
             if not serving.in_flight:
                 serving.idle.set()
 
-    def _serving(self, name: str, version: str | None) -> _Serving:
+    def _serving(self, name: str, version: str | None) -> Serving:
         slot = self._slots.get(name)
         if slot is None:
             raise ModelNotFound(name)
@@ -147,7 +134,7 @@ class Repository:
             task.cancel()
         for name, slot in self._slots.items():
             if slot.serving is not None:
-                await _close(name, slot.serving.servable)
+                await close(name, slot.serving.servable)
                 logger.info("Unloaded model %s", name)
         self._slots.clear()
 
@@ -187,13 +174,13 @@ class Repository:
             slot.loads += 1
             old = slot.serving
             if old is None or old.servable is not servable:  # user code loads anew in place
-                slot.serving = _Serving(servable, str(slot.loads) if self._source.versioned else None)
+                slot.serving = Serving(servable, str(slot.loads) if self._source.versioned else None)
             slot.state, slot.reason = RepositoryState.READY, ""
             seconds = perf_counter() - started
             self._metrics.load_seconds.labels("ok").observe(seconds)
             logger.info("Loaded model %s%s in %.3f s", name, f" version {slot.loads}" * (slot.loads > 1), seconds)
         if old is not None and old is not slot.serving:
-            self._begin(_retire(name, old))
+            self._begin(retire(name, old))
 
     def _load_failed(self, name: str, slot: _Slot, exc: Exception) -> None:
         self._metrics.load_seconds.labels("failed").observe(0)
@@ -216,7 +203,7 @@ class Repository:
             slot.state, slot.reason = RepositoryState.UNLOADING, "unloading"
             try:
                 if serving is not None:
-                    await _retire(name, serving)
+                    await retire(name, serving)
             finally:
                 del self._slots[name]
         logger.info("Unloaded model %s", name)
@@ -231,23 +218,3 @@ def _failure(name: str, exc: Exception) -> ServingError:
     return ModelLoadFailed(
         f"Model with name {name} could not be loaded: {type(exc).__name__} : {exc}", "See the server's log."
     )
-
-
-async def _retire(name: str, serving: _Serving) -> None:
-    """Close a version when its last request is answered."""
-    if serving.in_flight:
-        serving.idle.clear()
-        try:
-            await asyncio.wait_for(serving.idle.wait(), DRAIN_S)
-        except TimeoutError:
-            logger.warning("Model %s still runs %d requests after %d s: closing it", name, serving.in_flight, DRAIN_S)
-    await _close(name, serving.servable)
-
-
-async def _close(name: str, servable: Servable) -> None:
-    try:
-        await asyncio.wait_for(servable.close(), CLOSE_S)
-    except TimeoutError:
-        logger.warning("Model %s did not stop within %d s: leaving it behind", name, CLOSE_S)
-    except Exception:  # user code; the model is gone all the same
-        logger.exception("Model %s failed to stop", name)

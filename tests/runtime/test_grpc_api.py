@@ -1,7 +1,4 @@
 import asyncio
-import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -14,8 +11,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from mooring_runtime.grpc_api.generate import compile_protocol
-from mooring_runtime.grpc_api.messages import POOL, SERVICE, message
+from mooring_runtime.grpc_api.messages import SERVICE, message
 
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
 Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
@@ -196,47 +192,6 @@ async def test_reflection_describes_every_service(serve_folder: Serve, until: Un
             described = FileDescriptorProto.FromString(files[0])
             assert service.rpartition(".")[2] in [entry.name for entry in described.service]
         await stream.done_writing()
-
-
-def test_the_committed_descriptors_are_those_of_the_proto(tmp_path: Path) -> None:
-    from mooring_runtime.grpc_api import generate
-
-    compile_protocol(tmp_path / "oip.binpb")
-    assert (tmp_path / "oip.binpb").read_bytes() == (generate.FOLDER / "oip.binpb").read_bytes(), (
-        "run: python -m mooring_runtime.grpc_api.generate"
-    )
-
-
-def test_field_numbers_are_the_public_protocol_s() -> None:
-    """What clients of KServe, MLServer and Triton put on the wire (spec: runtime.md section 2)."""
-    golden = json.loads(Path(__file__).with_name("golden_oip_fields.json").read_text())
-    ours = {
-        name: {field.name: field.number for field in POOL.FindMessageTypeByName(f"inference.{name}").fields}
-        for name in golden
-    }
-    assert ours == golden
-
-
-def test_wire_bytes_of_an_inference_are_golden() -> None:
-    request = message("ModelInferRequest")(**infer_fields(), parameters={"top_k": {"int64_param": 3}})
-    assert request.SerializeToString(deterministic=True).hex(" ") == (
-        "0a 01 6d 1a 01 37 22 0b 0a 05 74 6f 70 5f 6b 12 02 10 03 "
-        "2a 18 0a 01 78 12 04 46 50 33 32 1a 01 02 2a 0a 32 08 00 00 80 3f 00 00 20 40"
-    )
-
-
-def test_our_messages_leave_the_default_pool_to_others() -> None:
-    """Another package registers its own `inference` there, as KServe, MLServer and Triton's client do."""
-    code = """
-from mooring_runtime.grpc_api.messages import message
-from google.protobuf import descriptor_pool
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
-theirs = FileDescriptorProto(name="grpc_predict_v2.proto", package="inference", syntax="proto3")
-theirs.message_type.add(name="ModelInferRequest")
-descriptor_pool.Default().AddSerializedFile(theirs.SerializeToString())
-assert message("ModelInferRequest")(id="7").id == "7"
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 async def test_calls_that_are_cancelled_disturb_no_others(
