@@ -18,6 +18,7 @@ from mooring_api.model_config import InvalidModelConfig, ModelConfig
 
 _log = logging.getLogger(__name__)
 
+_WATCH_AGAIN_S = 0.5
 PATTERN = "models*.json"
 """KServe's key is `models.json`; more files are read too, as one list."""
 
@@ -55,9 +56,10 @@ def read(folder: Path) -> ModelList:
 async def follow(folder: Path, poll_s: float) -> AsyncIterator[ModelList | ConfigUnreadable]:
     """The list now and at every change; an error is given where the newest list cannot be followed, once each."""
     changed = asyncio.Event()
-    watching = asyncio.create_task(_watch(folder, changed, poll_s))
+    watching = asyncio.create_task(_watch(folder, changed, min(poll_s, _WATCH_AGAIN_S)))
     last: str | None = None
     try:
+        await asyncio.sleep(0)  # the watch begins before the first read, so that no change falls between them
         while True:
             changed.clear()
             newest = _read_or_error(folder)

@@ -212,7 +212,7 @@ class Agent:
     async def running(self) -> AsyncIterator["Agent"]:
         """The agent's whole process but for its signals."""
         self.port = free_port()
-        options: dict[str, Any] = {"backoff": Backoff(0.05, 0.2), **self.options}
+        options: dict[str, Any] = {"backoff": Backoff(0.05, 0.2), "config_poll_s": 60.0, **self.options}
         settings = Settings(
             host="127.0.0.1",
             port=self.port,

@@ -410,7 +410,6 @@ async def test_a_long_poll_answers_at_once_for_another_revision_and_waits_for_th
 
 
 async def test_the_list_may_come_late(agent: Agent, runtime: FakeRuntime, claim: Claim) -> None:
-    agent.options["config_poll_s"] = 0.1
     async with agent.running():
         status = await agent.until(lambda status: status.config_error is not None)
         assert "models.json" in str(status.config_error)

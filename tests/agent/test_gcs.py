@@ -77,6 +77,11 @@ def test_a_servers_refusal_has_a_reason(
         fetch(files.url, pool, "gs://bucket/m", tmp_path / "m")
 
 
+def test_an_endpoint_that_does_not_answer_has_a_reason(pool: Executor) -> None:
+    with pytest.raises(errors.EndpointUnreachable, match="gs://bucket/m"):
+        Gcs(GcsSettings(emulator="http://127.0.0.1:1"), pool, retry_s=0.1).fingerprint(parse("gs://bucket/m"))
+
+
 def test_a_credentials_file_that_is_none_is_named(pool: Executor, tmp_path: Path) -> None:
     (tmp_path / "key.json").write_text('{"type": "service_account"}')
     with pytest.raises(errors.InvalidCredentials, match=r"key\.json"):

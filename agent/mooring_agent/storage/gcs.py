@@ -25,7 +25,7 @@ from mooring_api.storage_uri import StorageUri
 
 _TIMEOUT_S = (5, 30)
 """Seconds to connect and between bytes."""
-_RETRY = DEFAULT_RETRY.with_timeout(15)
+_RETRY_S = 10.0
 """Short: the agent retries too, and shows why."""
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 
@@ -35,8 +35,9 @@ T = TypeVar("T")
 class Gcs:
     """Fetches from Google Cloud Storage, or an emulator of it."""
 
-    def __init__(self, settings: GcsSettings, pool: Executor) -> None:
+    def __init__(self, settings: GcsSettings, pool: Executor, retry_s: float = _RETRY_S) -> None:
         self._settings = settings
+        self._retry = DEFAULT_RETRY.with_timeout(retry_s)
         self._pool = pool
 
     def fetch(self, uri: StorageUri, folder: Folder) -> str:
@@ -77,7 +78,7 @@ class Gcs:
         selected = self._ask(uri, lambda: select(self._objects(uri, prefix), prefix, uri.redacted))
         if not selected and uri.path and not uri.path.endswith("/"):
             bucket = self._client.bucket(uri.bucket)
-            blob = self._ask(uri, lambda: bucket.get_blob(uri.path, timeout=_TIMEOUT_S, retry=_RETRY))
+            blob = self._ask(uri, lambda: bucket.get_blob(uri.path, timeout=_TIMEOUT_S, retry=self._retry))
             selected = (Selected(uri.path.rpartition("/")[2], _stored(blob)),) if blob is not None else ()
         if not selected:
             raise errors.ObjectNotFound(
@@ -87,7 +88,7 @@ class Gcs:
         return selected
 
     def _objects(self, uri: StorageUri, prefix: str) -> list[StoredObject]:
-        blobs = self._client.list_blobs(uri.bucket, prefix=prefix or None, timeout=_TIMEOUT_S, retry=_RETRY)
+        blobs = self._client.list_blobs(uri.bucket, prefix=prefix or None, timeout=_TIMEOUT_S, retry=self._retry)
         return [_stored(blob) for blob in blobs]
 
     def _fetch_one(self, uri: StorageUri, item: Selected, folder: Folder) -> None:
@@ -95,7 +96,7 @@ class Gcs:
 
         def stream() -> None:
             with folder.create(item.name) as writer:
-                blob.download_to_file(writer, checksum="auto", timeout=_TIMEOUT_S, retry=_RETRY)
+                blob.download_to_file(writer, checksum="auto", timeout=_TIMEOUT_S, retry=self._retry)
 
         self._ask(uri, stream)
 
@@ -114,6 +115,10 @@ class Gcs:
         except (api.Unauthorized, auth.RefreshError, auth.DefaultCredentialsError, auth.MalformedError) as exc:
             raise errors.InvalidCredentials(
                 f"{uri.redacted}: {self._told_file} is not accepted ({exc}); check the service account's secret"
+            ) from exc
+        except api.RetryError as exc:
+            raise errors.EndpointUnreachable(
+                f"{uri.redacted}: the storage does not answer ({exc.cause}); retrying"
             ) from exc
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout, auth.TransportError) as exc:
             raise errors.EndpointUnreachable(f"{uri.redacted}: the storage does not answer ({exc}); retrying") from exc
