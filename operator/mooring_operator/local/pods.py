@@ -16,11 +16,14 @@ from mooring_operator.local.loopback import Leases
 from mooring_operator.local.objects import Objects, timestamp
 from mooring_operator.local.pod_ports import with_actual_ports
 from mooring_operator.local.process import Guard
+from mooring_operator.local.traffic import Traffic
 from mooring_operator.local.volumes import VolumeUnavailable
 from mooring_operator.observed import Manifest
 
 RETRY_S = 0.3
 """How often a pod looks again for something that it names and that does not exist yet."""
+LONGEST_REQUEST_S = 5.0
+"""How long SIGTERM waits for requests under way; servers that end well finish longer ones after it."""
 GRACE_S = 30.0
 """Kubernetes' default between SIGTERM and SIGKILL."""
 
@@ -34,6 +37,7 @@ class Machine:
     guard: Guard
     session: aiohttp.ClientSession
     leases: Leases
+    traffic: Traffic
 
 
 class PodRunner:
@@ -75,12 +79,14 @@ class PodRunner:
             await runner.run()
 
     async def stop(self, grace_s: float | None = None) -> None:
-        """Say that the pod is going, then end all its processes; `run` returns afterwards."""
+        """Take no new requests, let those under way finish, end all processes; `run` returns afterwards."""
         if grace_s is None:
             given = self._blueprint.manifest["spec"].get("terminationGracePeriodSeconds")
             grace_s = GRACE_S if given is None else float(given)
         self.mark_deleted()
         self._stopping.set()
+        ports = frozenset(self._blueprint.ports.values())
+        await self._machine.traffic.quiet(ports, min(grace_s / 2, LONGEST_REQUEST_S))
         await asyncio.gather(*(runner.stop(grace_s) for runner in self._runners))
 
     def mark_deleted(self) -> None:

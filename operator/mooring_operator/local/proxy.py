@@ -16,6 +16,7 @@ from mooring_operator.local.deployments import is_ready
 from mooring_operator.local.loopback import HOST
 from mooring_operator.local.objects import Id, Objects
 from mooring_operator.local.routes import Route, endpoints, find_route
+from mooring_operator.local.traffic import Traffic
 
 _HOP_BY_HOP = frozenset(
     {
@@ -37,8 +38,9 @@ CHUNK_BYTES = 64 * 1024
 class Proxy:
     """Routes by Host header or by path; balances over ready pods; streams bodies both ways."""
 
-    def __init__(self, objects: Objects, session: aiohttp.ClientSession) -> None:
+    def __init__(self, objects: Objects, session: aiohttp.ClientSession, traffic: Traffic) -> None:
         self._objects = objects
+        self._traffic = traffic
         self._session = session
         self._turns: dict[Id, Iterator[int]] = defaultdict(itertools.count)
 
@@ -69,7 +71,8 @@ class Proxy:
         service = Id("Service", route.namespace, route.service)
         for port in self.ports_for(service):
             try:
-                return await self._forward(request, route, port)
+                with self._traffic.request(port):
+                    return await self._forward(request, route, port)
             except aiohttp.ClientConnectorError:
                 continue  # the pod went a moment ago; nothing was sent yet
             except (aiohttp.ClientError, TimeoutError) as exc:
@@ -141,7 +144,8 @@ def proxy_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         timeout=timeout,
         auto_decompress=False,
-        connector=aiohttp.TCPConnector(limit=0),
+        # Servers close idle connections (uvicorn after 5 s); one that is reused just then would lose its request.
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2.0),
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=CHUNK_BYTES,

@@ -28,6 +28,7 @@ from mooring_operator.local.objects import Change, Objects
 from mooring_operator.local.pods import Machine
 from mooring_operator.local.process import Guard
 from mooring_operator.local.proxy import Proxy, proxy_session
+from mooring_operator.local.traffic import Traffic
 from mooring_operator.metrics import QueueMetrics
 from mooring_operator.observed import Key
 from mooring_operator.reconcile import Reconciler
@@ -105,11 +106,11 @@ class Local:
         guard = Guard()
         try:
             async with aiohttp.ClientSession() as probing, proxy_session() as forwarding, asyncio.TaskGroup() as tasks:
-                machine = Machine(self._site, self._objects, guard, probing, Leases())
+                machine = Machine(self._site, self._objects, guard, probing, Leases(), Traffic())
                 loops = [tasks.create_task(self._queue.run()), tasks.create_task(self._agents.run())]
                 deployments = Deployments(machine, tasks)
                 try:
-                    async with self._open_doors(forwarding, machine.leases, tasks):
+                    async with self._open_doors(forwarding, machine, tasks):
                         loops.append(tasks.create_task(self._follow_files()))
                         await self._stopping.wait()
                     self._say("stopping ...")
@@ -123,11 +124,11 @@ class Local:
 
     @contextlib.asynccontextmanager
     async def _open_doors(
-        self, session: aiohttp.ClientSession, leases: Leases, tasks: asyncio.TaskGroup
+        self, session: aiohttp.ClientSession, machine: Machine, tasks: asyncio.TaskGroup
     ) -> AsyncIterator[None]:
         """Serve the proxy, the gRPC ports and the control API."""
-        proxy = Proxy(self._objects, session)
-        forwards = GrpcForwards(self._objects, proxy, leases, tasks)
+        proxy = Proxy(self._objects, session, machine.traffic)
+        forwards = GrpcForwards(self._objects, proxy, machine.leases, tasks)
         control = Control(self._objects, self._cluster, self._site, forwards.addresses, self.stop)
         path = socket_path(self._site.data_dir)
         path.unlink(missing_ok=True)

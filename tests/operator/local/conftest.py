@@ -34,6 +34,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             Handler.release.wait(10)
             self.wfile.write(b"4\\r\\nlast\\r\\n0\\r\\n\\r\\n")
             return
+        if self.path == "/slow":
+            time.sleep(1)
         if self.path == "/release":
             Handler.release.set()
         self.answer({"pid": os.getpid(), "path": self.path, "word": os.environ.get("WORD"), "argv": sys.argv[1:],

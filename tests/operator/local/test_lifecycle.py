@@ -1,12 +1,9 @@
 """Services in local mode, with a tiny server for a model server: real processes, real requests."""
 
-import asyncio
 import os
 import signal
 from collections.abc import Callable
 from typing import Any
-
-from mooring_operator.local.loopback import HOST
 
 Isvc = Callable[..., str]
 HOSTNAME = "tiny.default.example.com"
@@ -18,42 +15,6 @@ async def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-async def test_a_service_answers_by_ingress_host_by_cluster_name_and_by_path(start: Any, isvc: Isvc) -> None:
-    local = await start({"a.yaml": isvc()})
-    await local.ready("tiny")
-    for path, host, seen in (
-        ("/v2/x%20y?q=1", HOSTNAME, "/v2/x%20y?q=1"),
-        ("/v2", "tiny.default", "/v2"),
-        ("/v2", "tiny-predictor.default.svc.cluster.local", "/v2"),
-        ("/default/tiny/v2", None, "/v2"),
-    ):
-        status, answer = await local.fetch(path, host)
-        assert (status, answer["path"]) == (200, seen)
-    assert answer["headers"]["X-Forwarded-For"] == HOST
-
-
-async def test_columns_are_those_of_the_walk_through(start: Any, isvc: Isvc) -> None:
-    local = await start({"a.yaml": isvc()})
-    await local.ready("tiny")
-    status = (await local.item("InferenceService", "tiny"))["status"]
-    traffic = status["components"]["predictor"]["traffic"]
-    revision = (await local.items("Pod"))[0]["metadata"]["ownerReferences"][0]["name"]
-    assert status["url"] == f"http://{HOSTNAME}"
-    assert [(t["latestRevision"], t["percent"], t["revisionName"]) for t in traffic] == [(True, 100, revision)]
-
-
-async def test_unknown_places_and_services_without_pods_are_explained(start: Any, isvc: Isvc) -> None:
-    local = await start({"a.yaml": isvc(image="none:v1")})
-
-    async def refused() -> Any:
-        status, answer = await local.fetch("/default/tiny/v2")
-        return answer if status == 503 else None
-
-    assert "no ready pod" in (await local.until(refused))["error"]
-    status, answer = await local.fetch("/nowhere/at/all")
-    assert (status, [s["name"] for s in answer["services"]]) == (404, ["tiny"])
 
 
 async def test_an_unknown_image_is_named_where_the_user_looks(start: Any, isvc: Isvc) -> None:
@@ -198,18 +159,6 @@ async def test_a_deleted_object_stays_away_until_its_file_changes(start: Any, is
     await local.ready("tiny")
 
 
-async def test_bodies_are_streamed_both_ways(start: Any, isvc: Isvc) -> None:
-    local = await start({"a.yaml": isvc()})
-    await local.ready("tiny")
-    big = b"x" * 20_000_000
-    assert await local.fetch("/up", HOSTNAME, data=big) == (200, {"length": len(big)})
-    url = f"http://{HOST}:{local.port}/stream"
-    async with local.session.get(url, headers={"Host": HOSTNAME}) as answer:
-        assert await answer.content.readexactly(5) == b"first"  # while the server still holds back the rest
-        await local.fetch("/release", HOSTNAME)
-        assert await answer.content.read() == b"last"
-
-
 async def test_a_container_that_hangs_is_restarted_by_its_liveness_probe(start: Any, isvc: Isvc) -> None:
     probe = "{httpGet: {path: /alive, port: 8080}, periodSeconds: 1, failureThreshold: 1}"
     local = await start({"a.yaml": isvc(container=f"        livenessProbe: {probe}\n")})
@@ -221,6 +170,14 @@ async def test_a_container_that_hangs_is_restarted_by_its_liveness_probe(start: 
         return bool(status == 200 and answer["pid"] != before)
 
     await local.until(restarted)
+
+
+async def test_an_annotation_says_what_to_run(start: Any, isvc: Isvc, tiny: str) -> None:
+    annotation = f"annotations: {{mooring.dev/local-command: '{tiny} --from-annotation'}}"
+    text = isvc(image="none:v1").replace("{name: tiny}", f"{{name: tiny, {annotation}}}")
+    local = await start({"a.yaml": text})
+    await local.ready("tiny")
+    assert (await local.fetch("/", HOSTNAME))[1]["argv"] == ["--from-annotation"]
 
 
 async def test_a_secret_reaches_the_container_once_it_exists(start: Any, isvc: Isvc) -> None:
@@ -237,23 +194,6 @@ async def test_a_secret_reaches_the_container_once_it_exists(start: Any, isvc: I
     (local.folder / "s.yaml").write_text(secret)
     await local.ready("tiny")
     assert (await local.fetch("/", HOSTNAME))[1]["word"] == "hush"
-
-
-async def test_grpc_gets_a_port_of_its_own(start: Any, isvc: Isvc) -> None:
-    echo = (
-        '{python} -c "import socketserver, sys;'
-        "H = type('H', (socketserver.StreamRequestHandler,), {'handle': lambda s: s.wfile.write(s.rfile.readline())});"
-        "socketserver.TCPServer(('127.0.0.1', int(sys.argv[1])), H).serve_forever()\" {grpc_port}"
-    )
-    ports = "        ports: [{name: h2c, containerPort: 9000}]\n"
-    local = await start({"a.yaml": isvc(image="echo:v1", container=ports)}, {"echo": echo})
-    await local.ready("tiny")
-    addresses = (await local.ask("GET", "/objects/InferenceService"))["grpc"]
-    host, _, port = addresses["default/tiny"].partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"hello\n")
-    assert await reader.readline() == b"hello\n"
-    writer.close()
 
 
 async def test_when_it_stops_no_process_and_no_folder_is_left(start: Any, isvc: Isvc) -> None:
