@@ -25,6 +25,9 @@ from mooring_operator.operate import Operator, Process
 from mooring_operator.ports import ClusterError
 from mooring_operator.settings import InvalidSettings, Settings
 
+THREADS_PER_WORKER = 4
+"""A worker applies the children of one service side by side; on a busy API server their latencies would add up."""
+
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """The command line."""
@@ -48,7 +51,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         namespace=arguments.namespace,
         http_port=arguments.http_port,
     )
-    cluster = KubernetesCluster(configuration, ApiMetrics(registry), threads=max(8, settings.workers))
+    cluster = KubernetesCluster(configuration, ApiMetrics(registry), threads=THREADS_PER_WORKER * settings.workers)
     try:
         asyncio.run(_operate(cluster, settings, process, registry))
     finally:
