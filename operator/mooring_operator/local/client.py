@@ -138,7 +138,7 @@ class Client:
             files: dict[str, str] = self.request("GET", f"/logs/{namespace}/{name}", query)["files"]
             texts = {pod: _news(Path(path), offsets) for pod, path in files.items()}
             if not follow and not any(texts.values()):
-                raise Failed(f"container {container or 'kserve-container'} of {name} has printed nothing (yet)")
+                raise Failed(f"{container or 'the model server'} of {name} has printed nothing (yet)")
             for text in texts.values():
                 if text:
                     self._say(text)

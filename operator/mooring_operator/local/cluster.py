@@ -1,5 +1,6 @@
 """`ports.Cluster` over the objects of this process."""
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from mooring_operator.ports import ClusterError
 from mooring_operator.secret_settings import S3_SETTING_KEYS
 
 KEPT_EVENTS = 1000
+_CLAIM_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+"""Kubernetes' names; nothing that climbs out of the claims' folder."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class LocalCluster:
     async def claim_exists(self, namespace: str, name: str) -> bool:
         """A claim is an object of the files, or a folder that is there already."""
         applied = self._objects.get(Id("PersistentVolumeClaim", namespace, name)) is not None
-        return applied or (self._site.claims_dir / name).is_dir()
+        return applied or (_CLAIM_NAME.fullmatch(name) is not None and (self._site.claims_dir / name).is_dir())
 
 
 def _id(ref: Ref) -> Id:

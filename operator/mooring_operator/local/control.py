@@ -10,6 +10,7 @@ from mooring_operator.local.admission import Refused, admit, title
 from mooring_operator.local.blueprint import Site
 from mooring_operator.local.cluster import LocalCluster
 from mooring_operator.local.objects import Id, Objects
+from mooring_operator.observed import Manifest
 
 
 class Control:
@@ -82,20 +83,35 @@ class Control:
     async def _logs(self, request: web.Request) -> web.Response:
         """The log files of a service's pods: callers are on this machine and read them themselves."""
         namespace, name = request.match_info["namespace"], request.match_info["name"]
-        container = request.query.get("container", names.CONTAINER_MAIN)
         pods = [
-            body["metadata"]["name"]
+            body
             for body in self._objects.list("Pod", namespace)
-            if (body["metadata"].get("labels") or {}).get(names.LABEL_INFERENCE_SERVICE) == name
-            or body["metadata"]["name"] == name
+            if name in (_service_of(body), body["metadata"]["name"])
         ]
         if not pods:
             known = sorted(body["metadata"]["name"] for body in self._objects.list("InferenceService", namespace))
             hint = f"there are: {', '.join(known)}" if known else "there is none in this namespace"
             return web.json_response({"error": f"no pod of {name} in namespace {namespace}; {hint}"}, status=404)
-        files = {pod: str(self._site.log_path(Id("Pod", namespace, pod), container)) for pod in pods}
+        container = request.query.get("container") or _containers_of(pods[0])[0]
+        having = [body["metadata"]["name"] for body in pods if container in _containers_of(body)]
+        if not having:
+            known = sorted({known for body in pods for known in _containers_of(body)})
+            error = f"the pods of {name} have no container {container!r}; they have: {', '.join(known)}"
+            return web.json_response({"error": error}, status=404)
+        files = {pod: str(self._site.log_path(Id("Pod", namespace, pod), container)) for pod in having}
         return web.json_response({"files": files})
 
     async def _down(self, request: web.Request) -> web.Response:
         self._stop()
         return web.json_response({})
+
+
+def _service_of(pod: Manifest) -> str | None:
+    labels: dict[str, str] = pod["metadata"].get("labels") or {}
+    return labels.get(names.LABEL_INFERENCE_SERVICE)
+
+
+def _containers_of(pod: Manifest) -> list[str]:
+    """Names of all containers of a pod, the model server's first."""
+    spec = pod["spec"]
+    return [container["name"] for field in ("containers", "initContainers") for container in spec.get(field) or ()]

@@ -95,6 +95,9 @@ def test_the_commands_of_a_session(run: Run, up: dict[str, Any]) -> None:
     assert run("get", "isvc", "tiny", "-o", "yaml").stdout.startswith("apiVersion: serving.kserve.io/v1beta1\n")
     assert run("get", "pods").stdout.splitlines()[1].split()[1:4] == ["1/1", "Running", "0"]
     assert "asked" in run("logs", "tiny").stdout
+    assert "they have: kserve-container" in run("logs", "tiny", "-c", "agent").stderr
+    assert "there are: tiny" in run("logs", "none").stderr
+    assert "mooring-runtime-mms" in run("get", "runtimes").stdout
     assert "InferenceServiceReady" in run("events").stdout
     assert run("delete", "isvc", "tiny").stdout == 'inferenceservice.serving.kserve.io "tiny" deleted\n'
     assert run("get", "isvc").stdout == "No resources found in default namespace.\n"
