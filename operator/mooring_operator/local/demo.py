@@ -51,9 +51,12 @@ def demo(environ: Mapping[str, str], say: Callable[[str], None] = say) -> int:
 
 
 def _environ(environ: Mapping[str, str], s3_port: int) -> dict[str, str]:
-    """What the manifests' ${NAME}s stand for."""
+    """What the manifests' ${NAME}s stand for; without what the shell says of the user's own AWS and proxies."""
+    kept = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
     return {
-        **environ,
+        **kept,
+        "NO_PROXY": HOST,
+        "no_proxy": HOST,
         "CUSTOM_MODEL_SERVER_IMAGE": IMAGE,
         "S3_ENDPOINT": f"{HOST}:{s3_port}",
         "MODEL1_STORAGE_URI": f"s3://{demo_storage.BUCKET}/model1",

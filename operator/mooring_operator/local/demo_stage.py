@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mooring_operator.local.client import Client, Failed
+from mooring_operator.local.demo_storage import DIRECT
 from mooring_operator.local.loopback import HOST
 from mooring_operator.local.process import Guard, last_lines
 
@@ -107,7 +108,7 @@ class Stage:
         }
         return ready >= set(names)
 
-    def until(self, what: str, holds: Callable[[], bool], patience_s: float = 40.0) -> None:
+    def until(self, what: str, holds: Callable[[], bool], patience_s: float = 120.0) -> None:
         """Wait; raises `Failed` with the last lines of `up` when it takes too long."""
         deadline = time.monotonic() + patience_s
         while not holds():
@@ -124,7 +125,7 @@ class Stage:
             f"http://{HOST}:{self.port}{path}", data=body.encode(), headers={"Host": host} if host else {}
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            with DIRECT.open(request, timeout=30) as answer:
                 status, text = answer.status, answer.read().decode()
         except urllib.error.HTTPError as exc:
             status, text = exc.code, exc.read().decode()
@@ -135,7 +136,7 @@ class Stage:
         """HTTP status of a GET, without showing it."""
         request = urllib.request.Request(f"http://{HOST}:{self.port}{path}", headers={"Host": host})
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            with DIRECT.open(request, timeout=10) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as exc:
             return exc.code
