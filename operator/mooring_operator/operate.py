@@ -66,6 +66,7 @@ class Operator:
             agents=self._agents,
             settings=settings,
             rang_again=self._queue.rang_again,
+            is_crowded=lambda: self._queue.is_crowded,
         )
 
     async def _work(self, key: Key) -> Outcome:

@@ -50,6 +50,7 @@ class Reconciler:
         agents: AgentFollowers,
         settings: Settings,
         rang_again: Callable[[Key], bool],
+        is_crowded: Callable[[], bool] = lambda: False,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._store = store
@@ -57,6 +58,8 @@ class Reconciler:
         self._agents = agents
         self._settings = settings
         self._rang_again = rang_again
+        self._is_crowded = is_crowded
+        self._gave_way: set[Key] = set()
         self._clock = clock
         self._lookups = Lookups(cluster)
         self._ledger = Ledger()
@@ -118,8 +121,18 @@ class Reconciler:
         )
 
     async def _carry_out(self, key: Key, observed: Observed, plan: Plan) -> bool:
-        """Do what the plan says; False when the bell rang before all statuses were written."""
-        await _all(self._apply(manifest, observed) for manifest in plan.apply)
+        """Do what the plan says; False when it is not done: the bell rang before all statuses were written, or a new
+        service gave way to others.
+        """
+        deployments = [manifest for manifest in plan.apply if manifest["kind"] == "Deployment"]
+        others = [manifest for manifest in plan.apply if manifest["kind"] != "Deployment"]
+        failures = await _failures(self._apply(manifest, observed) for manifest in others)
+        new = any(_live(manifest, observed) is None for manifest in deployments)
+        if not failures and new and self._gives_way(key):
+            return False
+        failures += await _failures(self._apply(manifest, observed) for manifest in deployments)
+        if failures:
+            raise failures[0]
         await _all(self._delete(ref) for ref in plan.delete)
         await _all(self._nudge(nudge) for nudge in plan.nudge)
         reported = {write.ref for write in plan.statuses}
@@ -133,7 +146,7 @@ class Reconciler:
         return True
 
     async def _apply(self, manifest: Manifest, observed: Observed) -> None:
-        live = observed.children.get((manifest["kind"], manifest["metadata"]["name"]))
+        live = _live(manifest, observed)
         if live is not None and self._ledger.is_settled(manifest, live):
             return
         applied = await self._cluster.apply(manifest)
@@ -142,6 +155,16 @@ class Reconciler:
         if live is None or self._ledger.differs(live, applied):
             verb = "created" if live is None else "updated"
             logger.info("%s %s %s/%s", verb, manifest["kind"], observed.key.namespace, manifest["metadata"]["name"])
+
+    def _gives_way(self, key: Key) -> bool:
+        """Whether this new service lets the waiting ones get their addresses first; each does so once.
+
+        Many pods that start at once take the API server's processor for seconds: names and routes go before them.
+        """
+        if key in self._gave_way or not self._is_crowded():
+            return False
+        self._gave_way.add(key)
+        return True
 
     async def _delete(self, ref: Ref) -> None:
         await self._cluster.delete(ref)
@@ -186,14 +209,23 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._agents.follow(key, ())
         self._ledger.forget(key)
+        self._gave_way.discard(key)
+
+
+def _live(manifest: Manifest, observed: Observed) -> Manifest | None:
+    return observed.children.get((manifest["kind"], manifest["metadata"]["name"]))
+
+
+async def _failures(calls: Iterable[Any]) -> list[BaseException]:
+    """Run the calls together to their ends; what went wrong."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    return [result for result in results if isinstance(result, BaseException)]
 
 
 async def _all(calls: Iterable[Any]) -> None:
     """Run the calls together; the first failure is raised after all have ended."""
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
+    for failure in await _failures(calls):
+        raise failure
 
 
 def _chunks(items: Sequence[StatusWrite | Adoption]) -> Iterable[Sequence[StatusWrite | Adoption]]:

@@ -82,6 +82,12 @@ class WorkQueue:
         entry = self._entries.get(key)
         return entry is not None and entry.rung
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether more keys wait for a run than can run at once."""
+        now = asyncio.get_running_loop().time()
+        return sum(e.due is not None and e.due <= now for e in self._entries.values()) > self._workers
+
     def hold(self) -> None:
         """Start no further runs: another operator is active."""
         self._open = False

@@ -136,12 +136,14 @@ class World:
         self.agents = ToldAgents()
         self.now = START
         self.rings = False
+        self.crowded = False
         self.reconciler = Reconciler(
             store=self.store,
             cluster=self.cluster,
             agents=self.agents,
             settings=Settings(),
             rang_again=lambda _: self.rings,
+            is_crowded=lambda: self.crowded,
             clock=lambda: self.now,
         )
 
@@ -382,6 +384,17 @@ async def test_in_a_namespace_that_is_going_there_is_nothing_to_do() -> None:
     world.cluster.refused, world.cluster.refusal = {"Deployment"}, 403
     outcome = await world.reconciler(KEY)
     assert outcome.requeue_after_s is None
+
+
+async def test_a_new_service_lets_a_crowd_get_addresses_first_but_only_once() -> None:
+    world = World()
+    world.cluster.seed(service())
+    world.crowded = True
+    outcome = await world.reconciler(KEY)
+    assert outcome.requeue_after_s == 0.0
+    assert {kind for kind, _ in world.cluster.objects} == {"InferenceService", "Service", "Ingress"}
+    await world.reconciler(KEY)
+    assert ("Deployment", "svc-predictor") in world.cluster.objects
 
 
 async def test_a_bell_during_many_statuses_lets_the_list_go_first() -> None:

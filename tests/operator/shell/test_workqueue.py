@@ -118,6 +118,26 @@ async def test_no_more_keys_run_at_once_than_there_are_workers() -> None:
     assert most <= 2
 
 
+async def test_a_queue_is_crowded_while_more_keys_wait_than_can_run() -> None:
+    go = asyncio.Event()
+    entered = asyncio.Event()
+
+    async def work(key: Key) -> Outcome:
+        entered.set()
+        await go.wait()
+        return Outcome()
+
+    queue = make(work, workers=2)
+    async with running(queue):
+        assert not queue.is_crowded
+        for n in range(6):
+            queue.ring(Key("default", f"k{n}"))
+        await entered.wait()
+        assert queue.is_crowded
+        go.set()
+        await until(lambda: queue.is_idle and not queue.is_crowded)
+
+
 async def test_a_failed_run_is_retried_and_counted() -> None:
     registry = CollectorRegistry()
     attempts = 0
