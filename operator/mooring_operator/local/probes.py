@@ -11,6 +11,8 @@ from mooring_operator.local.loopback import HOST
 
 FAST_PERIOD_S = 0.1
 """Until a container first answers it is asked this often: nobody waits for the rest of a period."""
+FAST_EXEC_PERIOD_S = 0.5
+"""The same for commands, which cost more than a request."""
 _HEADERS = {"User-Agent": "kube-probe/1.34"}
 
 
@@ -54,14 +56,14 @@ class Probe:
                 return None
         except TimeoutError:
             return f"no answer within {self.timeout_s:g} s"
-        except (OSError, aiohttp.ClientError) as exc:
+        except (OSError, aiohttp.ClientError, ValueError) as exc:  # ValueError: a header or path that cannot be sent
             return str(exc)
 
     async def _get(self, session: aiohttp.ClientSession, http: Mapping[str, Any]) -> str | None:
         headers = _HEADERS | {header["name"]: header["value"] for header in http.get("httpHeaders") or ()}
         path = "/" + (http.get("path") or "/").lstrip("/")
         async with session.get(f"http://{HOST}:{self.port}{path}", headers=headers, allow_redirects=False) as answer:
-            body = await answer.text()
+            body = await answer.text(errors="replace")
             return None if 200 <= answer.status < 400 else f"GET {path}: HTTP {answer.status} {body[:200]}".strip()
 
     async def _connect(self) -> None:
@@ -92,6 +94,7 @@ async def watch(probe: Probe, ask: Callable[[], Awaitable[str | None]], report: 
     verdict: bool | None = None
     successes = failures = 0
     clock = asyncio.get_running_loop().time
+    fast_s = min(probe.period_s, FAST_EXEC_PERIOD_S if "exec" in probe.handler else FAST_PERIOD_S)
     patience_ends = clock() + probe.period_s * probe.failure_threshold
     while True:
         fault = await ask()
@@ -103,4 +106,4 @@ async def watch(probe: Probe, ask: Callable[[], Awaitable[str | None]], report: 
         elif fault is not None and verdict is not False and given_up:
             verdict = False
             report(False)
-        await asyncio.sleep(min(probe.period_s, FAST_PERIOD_S) if verdict is not True else probe.period_s)
+        await asyncio.sleep(probe.period_s if verdict else fast_s)

@@ -27,8 +27,13 @@ async def port() -> AsyncIterator[int]:
         await asyncio.sleep(5)
         return web.Response()
 
+    async def binary(request: web.Request) -> web.Response:
+        return web.Response(body=b"\xff\xfe", content_type="text/plain")
+
     app = web.Application()
-    app.add_routes([web.get("/ok", ok), web.get("/kubelet", kubelet), web.get("/slow", slow)])
+    app.add_routes(
+        [web.get("/ok", ok), web.get("/kubelet", kubelet), web.get("/slow", slow), web.get("/binary", binary)]
+    )
     async with TestServer(app) as server:
         assert server.port is not None
         yield server.port
@@ -41,6 +46,8 @@ async def port() -> AsyncIterator[int]:
         ({"httpGet": {"path": "kubelet", "port": 80, "httpHeaders": [{"name": "X", "value": "y"}]}}, True),
         ({"httpGet": {"path": "/none", "port": 80}}, False),
         ({"httpGet": {"path": "/slow", "port": 80}, "timeoutSeconds": 0.2}, False),
+        ({"httpGet": {"path": "/ok", "port": 80, "httpHeaders": [{"name": "X", "value": "a\nb"}]}}, False),
+        ({"httpGet": {"path": "/binary", "port": 80}}, True),
         ({"tcpSocket": {"port": 80}}, True),
         ({"exec": {"command": ["true"]}}, True),
         ({"exec": {"command": ["false"]}}, False),
