@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from mooring_api import names
 from mooring_api.agent_status import AgentStatus
-from mooring_operator.observed import AgentReport, Key, Manifest
+from mooring_operator.core.observed import AgentReport, Key, Manifest
 
 logger = logging.getLogger(__name__)
 

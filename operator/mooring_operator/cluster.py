@@ -17,9 +17,9 @@ import urllib3
 from kubernetes import client, config
 
 from mooring_operator import resources
+from mooring_operator.core.observed import Manifest, SecretKeys
+from mooring_operator.core.plan import Adoption, Event, Ref
 from mooring_operator.metrics import ApiMetrics
-from mooring_operator.observed import Manifest, SecretKeys
-from mooring_operator.plan import Adoption, Event, Ref
 from mooring_operator.ports import ClusterError, NamespaceGoing
 from mooring_operator.resources import BY_KIND, Resource
 from mooring_operator.secret_settings import S3_SETTING_KEYS

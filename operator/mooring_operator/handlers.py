@@ -6,7 +6,7 @@ from typing import Any
 import kopf
 
 from mooring_operator import leadership
-from mooring_operator.observed import Key
+from mooring_operator.core.observed import Key
 from mooring_operator.resources import WATCHED, Resource
 from mooring_operator.store import Store
 

@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from mooring_operator.observed import Key, Manifest
-from mooring_operator.plan import Event
+from mooring_operator.core.observed import Key, Manifest
+from mooring_operator.core.plan import Event
 
 Identity = tuple[str, str, str]
 """(kind, namespace, name)."""

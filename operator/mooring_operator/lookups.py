@@ -11,9 +11,9 @@ from typing import Any
 from mooring_api import names, storage_uri
 from mooring_api.v1alpha1 import TrainedModel
 from mooring_api.v1beta1 import InferenceService, Predictor
-from mooring_operator.observed import Credentials, Manifest, Parsed
+from mooring_operator.core.observed import Credentials, Manifest, Parsed
+from mooring_operator.core.render.agent import mounted_claims
 from mooring_operator.ports import Cluster
-from mooring_operator.render.agent import mounted_claims
 
 FRESH_S = 2.0
 _MAX_ENTRIES = 10_000

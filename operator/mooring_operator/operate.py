@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 from mooring_operator import handlers, http_server, leadership
 from mooring_operator.agents import AgentFollowers
 from mooring_operator.cluster import KubernetesCluster
+from mooring_operator.core.observed import Key
 from mooring_operator.metrics import QueueMetrics
-from mooring_operator.observed import Key
 from mooring_operator.ports import ClusterError
 from mooring_operator.reconcile import Reconciler
 from mooring_operator.resources import WATCHED

@@ -7,8 +7,8 @@ machine. Both put what they see into the `store.Store`, whose changes ring the w
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from mooring_operator.observed import Manifest, SecretKeys
-from mooring_operator.plan import Adoption, Event, Ref
+from mooring_operator.core.observed import Manifest, SecretKeys
+from mooring_operator.core.plan import Adoption, Event, Ref
 
 
 class ClusterError(Exception):

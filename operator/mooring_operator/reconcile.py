@@ -13,11 +13,11 @@ from typing import Any
 
 from mooring_api import names
 from mooring_operator.agents import AgentFollowers
-from mooring_operator.decide import decide
+from mooring_operator.core.decide import decide
+from mooring_operator.core.observed import AgentReport, Key, Manifest, Nudge, Observed
+from mooring_operator.core.plan import Adoption, Event, Plan, PodNudge, Ref, StatusWrite
 from mooring_operator.ledger import Ledger
 from mooring_operator.lookups import Lookups
-from mooring_operator.observed import AgentReport, Key, Manifest, Nudge, Observed
-from mooring_operator.plan import Adoption, Event, Plan, PodNudge, Ref, StatusWrite
 from mooring_operator.ports import Cluster, ClusterError, NamespaceGoing
 from mooring_operator.settings import Settings
 from mooring_operator.store import Store

@@ -13,7 +13,7 @@ from mooring_api import names
 from mooring_api.base import ApiModel
 from mooring_api.v1alpha1 import ServingRuntimeSpec, TrainedModel
 from mooring_api.v1beta1 import InferenceService
-from mooring_operator.observed import Key, Manifest, Meta, Parsed, Runtime
+from mooring_operator.core.observed import Key, Manifest, Meta, Parsed, Runtime
 
 CHILD_KINDS = frozenset({"Deployment", "Service", "Ingress", "HorizontalPodAutoscaler", "ConfigMap"})
 M = TypeVar("M", bound=ApiModel)

@@ -11,8 +11,8 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from mooring_operator.core.observed import Key
 from mooring_operator.metrics import QueueMetrics
-from mooring_operator.observed import Key
 
 logger = logging.getLogger(__name__)
 

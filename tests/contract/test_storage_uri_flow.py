@@ -22,9 +22,9 @@ from mooring_agent.storage import Storage
 from mooring_agent.storage.folder import Folder
 from mooring_api import model_config, names, storage_uri, v2
 from mooring_api.v1alpha1 import ModelSpec
-from mooring_operator.decide import decide
-from mooring_operator.observed import Key, Observed
-from mooring_operator.plan import Plan
+from mooring_operator.core.decide import decide
+from mooring_operator.core.observed import Key, Observed
+from mooring_operator.core.plan import Plan
 from mooring_operator.settings import Settings
 from mooring_operator.store import Store
 from mooring_runtime.errors import ModelLoadFailed

@@ -9,8 +9,8 @@ import pytest
 from mooring_api.agent_status import AgentModel, AgentStatus, ModelError, ModelState
 from mooring_api.v1alpha1 import ServingRuntimeSpec, TrainedModel
 from mooring_api.v1beta1 import InferenceService
-from mooring_operator.observed import AgentReport, Key, Manifest, Observed, Runtime
-from mooring_operator.plan import Plan
+from mooring_operator.core.observed import AgentReport, Key, Manifest, Observed, Runtime
+from mooring_operator.core.plan import Plan
 from mooring_operator.settings import Settings
 from mooring_operator.store import meta_of, parse
 

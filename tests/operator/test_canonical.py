@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mooring_api.quantity import parse_quantity
-from mooring_operator.render.canonical import canonical_container, canonical_quantity
+from mooring_operator.core.render.canonical import canonical_container, canonical_quantity
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from mooring_api.quantity import parse_quantity
 from mooring_api.v1alpha1 import TrainedModel
-from mooring_operator.checks import MAX_LIST_BYTES, Host, admit
-from mooring_operator.observed import Manifest, Meta, Parsed
+from mooring_operator.core.checks import MAX_LIST_BYTES, Host, admit
+from mooring_operator.core.observed import Manifest, Meta, Parsed
 from mooring_operator.store import parse
 
 HOST = Host("ns", "svc", memory_limit_bytes=Fraction(1024**3))

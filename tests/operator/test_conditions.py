@@ -2,7 +2,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from mooring_operator.conditions import Finding, conditions, timestamp, transition, with_ready
+from mooring_operator.core.conditions import Finding, conditions, timestamp, transition, with_ready
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from mooring_operator.observed import Credentials, SecretKeys
-from mooring_operator.render.credentials import Access, access
+from mooring_operator.core.observed import Credentials, SecretKeys
+from mooring_operator.core.render.credentials import Access, access
 
 KEYS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"})
 PREFIX = "serving.kserve.io"

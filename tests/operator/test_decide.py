@@ -8,9 +8,9 @@ import pytest
 
 from mooring_api.model_config import digest, download_id
 from mooring_api.v1alpha1 import ModelSpec
-from mooring_operator.decide import decide
-from mooring_operator.observed import AgentReport, Manifest, Observed, Runtime
-from mooring_operator.plan import Plan, Ref
+from mooring_operator.core.decide import decide
+from mooring_operator.core.observed import AgentReport, Manifest, Observed, Runtime
+from mooring_operator.core.plan import Plan, Ref
 from mooring_operator.settings import Settings
 
 Build = Callable[..., Manifest]

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from mooring_operator.events import status_event
-from mooring_operator.plan import Ref
+from mooring_operator.core.events import status_event
+from mooring_operator.core.plan import Ref
 
 SERVICE = Ref("v1beta1", "InferenceService", "ns", "svc")
 MODEL = Ref("v1alpha1", "TrainedModel", "ns", "m")

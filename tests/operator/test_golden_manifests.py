@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from mooring_api.v1alpha1 import ServingRuntimeSpec
-from mooring_operator.decide import decide
-from mooring_operator.observed import Credentials, Manifest, Observed, Runtime, SecretKeys
+from mooring_operator.core.decide import decide
+from mooring_operator.core.observed import Credentials, Manifest, Observed, Runtime, SecretKeys
 from mooring_operator.settings import Settings
 from mooring_operator.store import meta_of
 

@@ -7,11 +7,11 @@ import pytest
 
 from mooring_api.model_config import download_id
 from mooring_api.v1alpha1 import ModelSpec, TrainedModel
-from mooring_operator.checks import Rejection
-from mooring_operator.conditions import Finding
-from mooring_operator.model_status import Serving, model_status, models_by_agent
-from mooring_operator.observed import AgentReport, Manifest, Meta, Parsed
-from mooring_operator.pods import pod_views
+from mooring_operator.core.checks import Rejection
+from mooring_operator.core.conditions import Finding
+from mooring_operator.core.model_status import Serving, model_status, models_by_agent
+from mooring_operator.core.observed import AgentReport, Manifest, Meta, Parsed
+from mooring_operator.core.pods import pod_views
 from mooring_operator.store import parse
 
 Build = Callable[..., Manifest]

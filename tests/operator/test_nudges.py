@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from mooring_api.agent_status import AgentStatus
-from mooring_operator.nudges import nudges, wait_s
-from mooring_operator.observed import AgentReport, Manifest, Nudge
-from mooring_operator.pods import pod_views
+from mooring_operator.core.nudges import nudges, wait_s
+from mooring_operator.core.observed import AgentReport, Manifest, Nudge
+from mooring_operator.core.pods import pod_views
 
 OLD, NEW = "0" * 64, "abcdef0123456789" * 4
 Build = Callable[..., Manifest]

@@ -1,8 +1,8 @@
 import pytest
 
-from mooring_operator.observed import Meta
-from mooring_operator.placeholders import fill
-from mooring_operator.refusal import Refused
+from mooring_operator.core.observed import Meta
+from mooring_operator.core.placeholders import fill
+from mooring_operator.core.refusal import Refused
 
 META = Meta("svc", "ns", labels={"modelClass": "C", "a.b/c": "dotted"}, annotations={"modelFormat": "sklearn"})
 

@@ -3,9 +3,9 @@ from collections.abc import Callable
 import pytest
 
 from mooring_api.v1beta1 import Predictor
-from mooring_operator.observed import Manifest, Meta, Runtime
-from mooring_operator.placement import Placement, env_value, place
-from mooring_operator.refusal import Refused
+from mooring_operator.core.observed import Manifest, Meta, Runtime
+from mooring_operator.core.placement import Placement, env_value, place
+from mooring_operator.core.refusal import Refused
 from mooring_operator.settings import Resources
 
 META = Meta("svc", "ns", labels={"team": "a"})

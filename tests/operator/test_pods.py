@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mooring_operator.observed import Manifest
-from mooring_operator.pods import Trouble, pod_views
+from mooring_operator.core.observed import Manifest
+from mooring_operator.core.pods import Trouble, pod_views
 
 Build = Callable[..., Manifest]
 

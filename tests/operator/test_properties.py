@@ -11,8 +11,8 @@ from mooring_api.agent_status import AgentModel, AgentStatus, ModelError, ModelS
 from mooring_api.model_config import download_id
 from mooring_api.v1alpha1 import ModelSpec, ServingRuntimeSpec, TrainedModel
 from mooring_api.v1beta1 import InferenceService
-from mooring_operator.decide import decide
-from mooring_operator.observed import (
+from mooring_operator.core.decide import decide
+from mooring_operator.core.observed import (
     AgentReport,
     Credentials,
     Key,
@@ -23,7 +23,7 @@ from mooring_operator.observed import (
     Runtime,
     SecretKeys,
 )
-from mooring_operator.plan import Plan
+from mooring_operator.core.plan import Plan
 from mooring_operator.settings import Settings
 from mooring_operator.store import meta_of, parse
 

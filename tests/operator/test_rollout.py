@@ -3,9 +3,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from mooring_operator.observed import Manifest, Meta
-from mooring_operator.pods import pod_views
-from mooring_operator.rollout import Obstacle, component, failure_info, latest_revision, obstacle, target_state
+from mooring_operator.core.observed import Manifest, Meta
+from mooring_operator.core.pods import pod_views
+from mooring_operator.core.rollout import Obstacle, component, failure_info, latest_revision, obstacle, target_state
 
 Build = Callable[..., Manifest]
 META = Meta("svc", "ns")

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from mooring_api.v1beta1 import ModelFormat
-from mooring_operator.observed import Runtime
-from mooring_operator.refusal import Refused
-from mooring_operator.runtime_choice import lowest_protocol, named_runtime, selected_runtime
+from mooring_operator.core.observed import Runtime
+from mooring_operator.core.refusal import Refused
+from mooring_operator.core.runtime_choice import lowest_protocol, named_runtime, selected_runtime
 
 Build = Callable[..., Runtime]
 TORCH = ModelFormat(name="pytorch")

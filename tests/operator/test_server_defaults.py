@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mooring_operator.observed import Runtime
-from mooring_operator.server_defaults import ServerDefaults, server_defaults
+from mooring_operator.core.observed import Runtime
+from mooring_operator.core.server_defaults import ServerDefaults, server_defaults
 
 MLSERVER = {"metadata": {"annotations": {"serving.kserve.io/server-type": "mlserver"}}}
 

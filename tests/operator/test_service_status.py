@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from mooring_operator.decide import decide
-from mooring_operator.observed import Credentials, Manifest, Observed, Runtime, SecretKeys
+from mooring_operator.core.decide import decide
+from mooring_operator.core.observed import Credentials, Manifest, Observed, Runtime, SecretKeys
 from mooring_operator.settings import Settings
 
 Build = Callable[..., Manifest]

@@ -4,9 +4,9 @@ import pytest
 
 from mooring_api import names
 from mooring_api.v1beta1 import FRAMEWORKS, InferenceServiceSpec
-from mooring_operator.observed import Manifest, Meta
-from mooring_operator.refusal import Refused
-from mooring_operator.spec_checks import check_spec
+from mooring_operator.core.observed import Manifest, Meta
+from mooring_operator.core.refusal import Refused
+from mooring_operator.core.spec_checks import check_spec
 
 SERVER: Manifest = {"name": "kserve-container", "image": "a"}
 CUSTOM: Manifest = {"containers": [SERVER]}

@@ -1,9 +1,9 @@
 import pytest
 
 from mooring_api.v1beta1 import Predictor
-from mooring_operator.observed import Manifest
-from mooring_operator.refusal import Refused
-from mooring_operator.storage_sources import claim_of, sources
+from mooring_operator.core.observed import Manifest
+from mooring_operator.core.refusal import Refused
+from mooring_operator.core.storage_sources import claim_of, sources
 
 ENV = [{"name": "STORAGE_URI", "value": "gs://b/m"}]
 

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mooring_operator.observed import Key, Manifest
+from mooring_operator.core.observed import Key, Manifest
 from mooring_operator.store import Store, meta_of
 
 Build = Callable[..., Manifest]

@@ -1,5 +1,5 @@
-from mooring_operator.observed import Manifest
-from mooring_operator.strategic_merge import deep_merge, merge_by, merge_container, merge_pod
+from mooring_operator.core.observed import Manifest
+from mooring_operator.core.strategic_merge import deep_merge, merge_by, merge_container, merge_pod
 
 
 def test_entries_are_merged_by_key_and_keep_the_order_of_the_first_list() -> None:

@@ -2,8 +2,8 @@
 
 from mooring_api import names
 from mooring_api.quantity import parse_quantity
+from mooring_operator.core.observed import Manifest
 from mooring_operator.local.objects import Id, Objects, id_of
-from mooring_operator.observed import Manifest
 
 _PLURALS = {
     "InferenceService": f"inferenceservice.{names.GROUP}",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mooring_api import names
+from mooring_operator.core.observed import Manifest
 from mooring_operator.local import volumes
 from mooring_operator.local.containers import Backoff, Container
 from mooring_operator.local.environment import container_env, decode_config_map, decode_secret
@@ -15,7 +16,6 @@ from mooring_operator.local.objects import Id, Objects, id_of
 from mooring_operator.local.pod_ports import container_port
 from mooring_operator.local.probes import Probe
 from mooring_operator.local.volumes import Sources
-from mooring_operator.observed import Manifest
 
 
 @dataclass(frozen=True)

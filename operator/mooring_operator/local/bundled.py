@@ -3,7 +3,7 @@
 from typing import Any
 
 from mooring_api import names
-from mooring_operator.observed import Manifest
+from mooring_operator.core.observed import Manifest
 
 IMAGE = "mooring/runtime:0.1.0"
 _FORMATS: list[dict[str, Any]] = [

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mooring_operator.core.observed import Manifest, SecretKeys
+from mooring_operator.core.plan import Adoption, Event, Ref
 from mooring_operator.local import pod_validation
 from mooring_operator.local.blueprint import Site
 from mooring_operator.local.environment import decode_secret
 from mooring_operator.local.objects import Id, Objects, timestamp
-from mooring_operator.observed import Manifest, SecretKeys
-from mooring_operator.plan import Adoption, Event, Ref
 from mooring_operator.ports import ClusterError
 from mooring_operator.secret_settings import S3_SETTING_KEYS
 

@@ -6,11 +6,11 @@ from typing import Any
 from aiohttp import web
 
 from mooring_api import names
+from mooring_operator.core.observed import Manifest
 from mooring_operator.local.admission import Refused, admit, title
 from mooring_operator.local.blueprint import Site
 from mooring_operator.local.cluster import LocalCluster
 from mooring_operator.local.objects import Id, Objects
-from mooring_operator.observed import Manifest
 
 
 class Control:

@@ -5,6 +5,7 @@ import random
 from datetime import UTC, datetime
 from typing import Any
 
+from mooring_operator.core.observed import Manifest
 from mooring_operator.local.objects import Change, Id, id_of
 from mooring_operator.local.pods import Machine, PodRunner
 from mooring_operator.local.rollout import (
@@ -15,7 +16,6 @@ from mooring_operator.local.rollout import (
     revision_of,
     suffix_of,
 )
-from mooring_operator.observed import Manifest
 
 LABEL_REVISION = "pod-template-hash"
 

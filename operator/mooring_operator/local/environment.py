@@ -4,9 +4,9 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mooring_operator.core.observed import Manifest
 from mooring_operator.local.images import expand
 from mooring_operator.local.volumes import Mount, Sources, VolumeUnavailable, translate
-from mooring_operator.observed import Manifest
 
 
 def decode_secret(body: Manifest) -> dict[str, bytes]:

@@ -17,9 +17,9 @@ from mooring_api import names
 from mooring_api.base import ApiModel
 from mooring_api.v1alpha1 import ClusterServingRuntime, ServingRuntime, TrainedModel
 from mooring_api.v1beta1 import InferenceService
+from mooring_operator.core.observed import Manifest
 from mooring_operator.local.objects import Id, id_of
 from mooring_operator.local.unknown_fields import unknown_fields
-from mooring_operator.observed import Manifest
 
 OURS: Mapping[str, tuple[str, type[ApiModel]]] = {
     "InferenceService": (f"{names.GROUP}/v1beta1", InferenceService),

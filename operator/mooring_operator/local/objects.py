@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from mooring_operator.observed import Manifest
+from mooring_operator.core.observed import Manifest
 
 CLUSTER_SCOPED = frozenset({"ClusterServingRuntime"})
 

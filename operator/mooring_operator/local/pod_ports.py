@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mooring_api import names
-from mooring_operator.observed import Manifest
+from mooring_operator.core.observed import Manifest
 
 ANNOTATION_PORTS = f"{names.OUR_PREFIX}/local-ports"
 """On a Pod: JSON, port of the manifest -> port on this machine."""

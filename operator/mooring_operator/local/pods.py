@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 
+from mooring_operator.core.observed import Manifest
 from mooring_operator.local.blueprint import Blueprint, Site, sources
 from mooring_operator.local.container_state import ContainerState, pod_status
 from mooring_operator.local.containers import ContainerRunner
@@ -18,7 +19,6 @@ from mooring_operator.local.pod_ports import with_actual_ports
 from mooring_operator.local.process import Guard
 from mooring_operator.local.traffic import Traffic
 from mooring_operator.local.volumes import VolumeUnavailable
-from mooring_operator.observed import Manifest
 
 RETRY_S = 0.3
 """How often a pod looks again for something that it names and that does not exist yet."""

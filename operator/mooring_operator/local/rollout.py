@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from mooring_operator.core.observed import Manifest
 from mooring_operator.local.objects import timestamp
-from mooring_operator.observed import Manifest
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """Kubernetes' `rand.SafeEncodeString`: no vowels, so that no word appears in a name."""

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mooring_operator.core.observed import Manifest
 from mooring_operator.local.pod_ports import target_port
-from mooring_operator.observed import Manifest
 
 _CLUSTER_NAME = re.compile(r"(?P<name>[^.]+)\.(?P<namespace>[^.]+)(\.svc(\.cluster\.local)?)?\.?")
 _PATH = re.compile(r"/(?P<namespace>[^/]+)/(?P<name>[^/?]+)(?P<rest>[/?].*)?", re.DOTALL)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mooring_operator.observed import Manifest
+from mooring_operator.core.observed import Manifest
 
 Column = tuple[str, Callable[[Manifest], str]]
 

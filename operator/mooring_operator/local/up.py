@@ -12,6 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from mooring_operator.agents import AgentFollowers
+from mooring_operator.core.observed import Key
 from mooring_operator.local import bundled
 from mooring_operator.local.blueprint import Site
 from mooring_operator.local.cluster import LocalCluster
@@ -30,7 +31,6 @@ from mooring_operator.local.process import Guard
 from mooring_operator.local.proxy import Proxy, proxy_session
 from mooring_operator.local.traffic import Traffic
 from mooring_operator.metrics import QueueMetrics
-from mooring_operator.observed import Key
 from mooring_operator.reconcile import Reconciler
 from mooring_operator.resources import WATCHED
 from mooring_operator.settings import Settings

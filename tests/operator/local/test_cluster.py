@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from mooring_operator.core.plan import Adoption, Event, Ref
 from mooring_operator.local.blueprint import Site
 from mooring_operator.local.cluster import LocalCluster
 from mooring_operator.local.containers import Backoff
 from mooring_operator.local.images import Images
 from mooring_operator.local.objects import Objects
-from mooring_operator.plan import Adoption, Event, Ref
 from mooring_operator.ports import ClusterError
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mooring_operator.core.observed import Manifest
 from mooring_operator.local.objects import Change, Id, Objects
-from mooring_operator.observed import Manifest
 
 
 def thing(name: str = "a", kind: str = "Service", spec: Any = None, **meta: Any) -> Manifest:

@@ -12,7 +12,7 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 from mooring_api import names
 from mooring_api.agent_status import AgentStatus
 from mooring_operator.agents import AgentFollowers, agent_url
-from mooring_operator.observed import Key
+from mooring_operator.core.observed import Key
 
 KEY = Key("default", "svc")
 

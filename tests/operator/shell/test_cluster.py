@@ -12,8 +12,8 @@ from kubernetes import client
 from prometheus_client import CollectorRegistry
 
 from mooring_operator.cluster import KubernetesCluster
+from mooring_operator.core.plan import Adoption, Event, Ref
 from mooring_operator.metrics import ApiMetrics
-from mooring_operator.plan import Adoption, Event, Ref
 from mooring_operator.ports import ClusterError, NamespaceGoing
 from mooring_operator.resources import PODS
 

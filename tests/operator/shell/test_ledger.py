@@ -3,9 +3,9 @@
 from copy import deepcopy
 from typing import Any
 
+from mooring_operator.core.observed import Key
+from mooring_operator.core.plan import Event, Ref
 from mooring_operator.ledger import Ledger
-from mooring_operator.observed import Key
-from mooring_operator.plan import Event, Ref
 
 OWNER = {"kind": "InferenceService", "name": "svc", "uid": "u", "controller": True}
 MANIFEST: dict[str, Any] = {

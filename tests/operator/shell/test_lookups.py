@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from mooring_api import names
+from mooring_operator.core.observed import Manifest, Parsed, SecretKeys
 from mooring_operator.lookups import Lookups
-from mooring_operator.observed import Manifest, Parsed, SecretKeys
 from mooring_operator.store import Store
 
 

@@ -12,8 +12,8 @@ from mooring_api import model_config, names
 from mooring_api.agent_status import AgentModel, AgentStatus, ModelState
 from mooring_api.v1alpha1 import ModelSpec
 from mooring_operator.agents import AgentFollowers
-from mooring_operator.observed import AgentReport, Key, Manifest, SecretKeys
-from mooring_operator.plan import Adoption, Event, Ref
+from mooring_operator.core.observed import AgentReport, Key, Manifest, SecretKeys
+from mooring_operator.core.plan import Adoption, Event, Ref
 from mooring_operator.ports import ClusterError, NamespaceGoing
 from mooring_operator.reconcile import Reconciler
 from mooring_operator.settings import Settings

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import CollectorRegistry
 
+from mooring_operator.core.observed import Key
 from mooring_operator.metrics import QueueMetrics
-from mooring_operator.observed import Key
 from mooring_operator.workqueue import Outcome, WorkQueue
 
 A, B = Key("default", "a"), Key("default", "b")

@@ -6,13 +6,13 @@ import posixpath
 from dataclasses import replace
 
 from mooring_api import names
-from mooring_operator.observed import Manifest
-from mooring_operator.render.blueprint import Blueprint
-from mooring_operator.render.containers import PodParts, sidecar
-from mooring_operator.render.credentials import Access
+from mooring_operator.core.observed import Manifest
+from mooring_operator.core.render.blueprint import Blueprint
+from mooring_operator.core.render.containers import PodParts, sidecar
+from mooring_operator.core.render.credentials import Access
+from mooring_operator.core.storage_sources import ENV_STORAGE_URI, Source
+from mooring_operator.core.strategic_merge import merge_by
 from mooring_operator.settings import Sidecar
-from mooring_operator.storage_sources import ENV_STORAGE_URI, Source
-from mooring_operator.strategic_merge import merge_by
 
 COMMAND = "mooring-storage-initializer"
 ANNOTATION_READ_ONLY = "storage.kserve.io/readonly"

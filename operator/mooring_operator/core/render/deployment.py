@@ -2,16 +2,16 @@
 
 from mooring_api import names
 from mooring_api.v1beta1 import ResourceMetric
-from mooring_operator.observed import Credentials, Manifest
-from mooring_operator.placement import Placement
-from mooring_operator.render.agent import with_agent
-from mooring_operator.render.blueprint import Blueprint, manifest
-from mooring_operator.render.canonical import canonical_container, canonical_quantity, without_nulls
-from mooring_operator.render.containers import PodParts
-from mooring_operator.render.credentials import access
-from mooring_operator.render.storage import with_storage
+from mooring_operator.core.observed import Credentials, Manifest
+from mooring_operator.core.placement import Placement
+from mooring_operator.core.render.agent import with_agent
+from mooring_operator.core.render.blueprint import Blueprint, manifest
+from mooring_operator.core.render.canonical import canonical_container, canonical_quantity, without_nulls
+from mooring_operator.core.render.containers import PodParts
+from mooring_operator.core.render.credentials import access
+from mooring_operator.core.render.storage import with_storage
+from mooring_operator.core.strategic_merge import merge_by
 from mooring_operator.settings import Settings
-from mooring_operator.strategic_merge import merge_by
 
 IN_PLACE: Manifest = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
 """An old pod goes before the new one comes: for a node that has no room for both."""

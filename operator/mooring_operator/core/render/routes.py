@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from mooring_api import names
-from mooring_operator.observed import Manifest
-from mooring_operator.render.blueprint import Blueprint, manifest
+from mooring_operator.core.observed import Manifest
+from mooring_operator.core.render.blueprint import Blueprint, manifest
 from mooring_operator.settings import Ingress
 
 PORT = 80

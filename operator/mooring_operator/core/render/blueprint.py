@@ -5,9 +5,9 @@ from typing import Any
 
 from mooring_api import names
 from mooring_api.v1beta1 import Predictor
-from mooring_operator.observed import Manifest, Meta
-from mooring_operator.placement import Placement
-from mooring_operator.storage_sources import Source
+from mooring_operator.core.observed import Manifest, Meta
+from mooring_operator.core.placement import Placement
+from mooring_operator.core.storage_sources import Source
 
 API_VERSION = f"{names.GROUP}/v1beta1"
 COMPONENT = "predictor"

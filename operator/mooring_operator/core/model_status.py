@@ -8,10 +8,10 @@ from mooring_api import names
 from mooring_api.agent_status import AgentModel, ModelState
 from mooring_api.model_config import download_id
 from mooring_api.v1alpha1 import Address, ModelCopies, TrainedModel, TrainedModelState, TrainedModelStatus
-from mooring_operator.checks import IS_MULTI_MODEL, MEMORY_AVAILABLE, MODEL_LOADED, SERVICE_READY, Rejection
-from mooring_operator.conditions import Finding, conditions, with_ready
-from mooring_operator.observed import AgentReport, Parsed
-from mooring_operator.pods import PodView
+from mooring_operator.core.checks import IS_MULTI_MODEL, MEMORY_AVAILABLE, MODEL_LOADED, SERVICE_READY, Rejection
+from mooring_operator.core.conditions import Finding, conditions, with_ready
+from mooring_operator.core.observed import AgentReport, Parsed
+from mooring_operator.core.pods import PodView
 
 SERVICE_NOT_READY = "InferenceServiceNotReady"
 AGENT_UNREACHABLE = "AgentUnreachable"

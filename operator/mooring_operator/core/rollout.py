@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from mooring_api.v1beta1 import ComponentStatus, FailureInfo, ModelStateName, TrafficTarget
-from mooring_operator import pods as reasons
-from mooring_operator.conditions import timestamp
-from mooring_operator.observed import Manifest, Meta
-from mooring_operator.pods import PodView, Trouble
+from mooring_operator.core import pods as reasons
+from mooring_operator.core.conditions import timestamp
+from mooring_operator.core.observed import Manifest, Meta
+from mooring_operator.core.pods import PodView, Trouble
 
 MODEL_LOAD_FAILED = "ModelLoadFailed"
 RUNTIME_UNHEALTHY = "RuntimeUnhealthy"

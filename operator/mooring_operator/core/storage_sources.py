@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from mooring_api import names, storage_uri
 from mooring_api.v1beta1 import Predictor
-from mooring_operator.placement import env_value
-from mooring_operator.refusal import INVALID_STORAGE_URI, Refused
+from mooring_operator.core.placement import env_value
+from mooring_operator.core.refusal import INVALID_STORAGE_URI, Refused
 
 ENV_STORAGE_URI = "STORAGE_URI"
 

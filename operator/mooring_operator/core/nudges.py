@@ -7,9 +7,9 @@ pod is nudged again, with back-off, until the agent reports the digest of the ne
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from mooring_operator.observed import AgentReport, Nudge
-from mooring_operator.plan import PodNudge
-from mooring_operator.pods import PodView
+from mooring_operator.core.observed import AgentReport, Nudge
+from mooring_operator.core.plan import PodNudge
+from mooring_operator.core.pods import PodView
 
 FIRST_WAIT_S = 0.3
 LONGEST_WAIT_S = 30.0

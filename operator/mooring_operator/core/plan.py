@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mooring_operator.observed import Manifest, Nudge
+from mooring_operator.core.observed import Manifest, Nudge
 
 
 @dataclass(frozen=True, order=True)

@@ -3,12 +3,12 @@
 import hashlib
 
 from mooring_api import names
-from mooring_operator.observed import Manifest
-from mooring_operator.render.blueprint import Blueprint
-from mooring_operator.render.containers import PodParts, sidecar
-from mooring_operator.render.credentials import Access
+from mooring_operator.core.observed import Manifest
+from mooring_operator.core.render.blueprint import Blueprint
+from mooring_operator.core.render.containers import PodParts, sidecar
+from mooring_operator.core.render.credentials import Access
+from mooring_operator.core.strategic_merge import merge_by
 from mooring_operator.settings import Sidecar
-from mooring_operator.strategic_merge import merge_by
 
 _VOLUME_PREFIX = "model-pvc-"
 _MAX_VOLUME_NAME = 63

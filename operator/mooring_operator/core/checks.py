@@ -14,8 +14,8 @@ from mooring_api import names, storage_uri
 from mooring_api.model_config import ModelConfig
 from mooring_api.quantity import format_bytes, parse_quantity
 from mooring_api.v1alpha1 import ModelSpec, TrainedModel
-from mooring_operator.observed import Parsed
-from mooring_operator.storage_sources import claim_of
+from mooring_operator.core.observed import Parsed
+from mooring_operator.core.storage_sources import claim_of
 
 SERVICE_READY = "InferenceServiceReady"
 IS_MULTI_MODEL = "IsMMSPredictor"

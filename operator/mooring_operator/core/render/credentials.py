@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mooring_api import names
-from mooring_operator.observed import Credentials, Manifest, SecretKeys
-from mooring_operator.strategic_merge import merge_by
+from mooring_operator.core.observed import Credentials, Manifest, SecretKeys
+from mooring_operator.core.strategic_merge import merge_by
 
 GCS_KEY = "gcloud-application-credentials.json"
 GCS_VOLUME = "user-gcp-sa"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mooring_api import names
-from mooring_operator.observed import Manifest
+from mooring_operator.core.observed import Manifest
 
 IMAGE_PULL = "ImagePullBackOff"
 TERMINATED = "ContainerTerminated"

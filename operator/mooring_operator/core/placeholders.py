@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mooring_operator.observed import Meta
-from mooring_operator.refusal import INVALID_PREDICTOR, Refused
+from mooring_operator.core.observed import Meta
+from mooring_operator.core.refusal import INVALID_PREDICTOR, Refused
 
 _ACTION = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}")
 _FIELD = re.compile(r"\.(Name|Namespace)")

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mooring_operator.checks import SERVICE_NOT_FOUND
-from mooring_operator.conditions import transition
-from mooring_operator.model_status import AGENT_UNREACHABLE, PENDING, SERVICE_NOT_READY
-from mooring_operator.plan import Event, Ref
-from mooring_operator.service_status import WAITING_REASON
+from mooring_operator.core.checks import SERVICE_NOT_FOUND
+from mooring_operator.core.conditions import transition
+from mooring_operator.core.model_status import AGENT_UNREACHABLE, PENDING, SERVICE_NOT_READY
+from mooring_operator.core.plan import Event, Ref
+from mooring_operator.core.service_status import WAITING_REASON
 
 _WAITING = frozenset(
     {WAITING_REASON, SERVICE_NOT_READY, SERVICE_NOT_FOUND, AGENT_UNREACHABLE, PENDING, "Downloading", "Loading", ""}

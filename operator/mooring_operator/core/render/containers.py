@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mooring_operator.observed import Manifest
-from mooring_operator.render.credentials import Access
+from mooring_operator.core.observed import Manifest
+from mooring_operator.core.render.credentials import Access
+from mooring_operator.core.strategic_merge import merge_by
 from mooring_operator.settings import Sidecar
-from mooring_operator.strategic_merge import merge_by
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from fractions import Fraction
 from typing import Any
 
 from mooring_api.quantity import parse_quantity
-from mooring_operator.observed import Manifest
-from mooring_operator.strategic_merge import merge_by
+from mooring_operator.core.observed import Manifest
+from mooring_operator.core.strategic_merge import merge_by
 
 _EXPONENT = re.compile(r"[eE][-+]?[0-9]")
 _BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")

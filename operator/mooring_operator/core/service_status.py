@@ -11,14 +11,14 @@ from typing import Any
 from mooring_api import names
 from mooring_api.v1alpha1 import Address
 from mooring_api.v1beta1 import InferenceServiceStatus, ModelStates, ModelStatus
-from mooring_operator.conditions import Finding, conditions, with_ready
-from mooring_operator.observed import Manifest, Meta, Observed
-from mooring_operator.placement import Placement
-from mooring_operator.pods import PodView
-from mooring_operator.refusal import Refused
-from mooring_operator.render.blueprint import Blueprint
-from mooring_operator.render.routes import host, internal_host
-from mooring_operator.rollout import Obstacle, component, failure_info, obstacle, target_state
+from mooring_operator.core.conditions import Finding, conditions, with_ready
+from mooring_operator.core.observed import Manifest, Meta, Observed
+from mooring_operator.core.placement import Placement
+from mooring_operator.core.pods import PodView
+from mooring_operator.core.refusal import Refused
+from mooring_operator.core.render.blueprint import Blueprint
+from mooring_operator.core.render.routes import host, internal_host
+from mooring_operator.core.rollout import Obstacle, component, failure_info, obstacle, target_state
 from mooring_operator.settings import Settings
 
 PREDICTOR_READY = "PredictorReady"

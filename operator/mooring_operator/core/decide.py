@@ -12,20 +12,20 @@ from mooring_api import names
 from mooring_api.base import ApiModel
 from mooring_api.model_config import digest
 from mooring_api.v1beta1 import InferenceService, InferenceServiceStatus
-from mooring_operator.checks import Admission, Host, admit
-from mooring_operator.conditions import READY, Finding
-from mooring_operator.drafting import Models, draft
-from mooring_operator.events import status_event
-from mooring_operator.model_status import Serving, model_status, models_by_agent
-from mooring_operator.nudges import nudges
-from mooring_operator.observed import Key, Manifest, Meta, Observed, Parsed
-from mooring_operator.plan import Adoption, Event, Plan, Ref, StatusWrite
-from mooring_operator.pods import PodView, pod_views
-from mooring_operator.refusal import INVALID_PREDICTOR, RECONCILE_FAILED, Refused
-from mooring_operator.render.blueprint import API_VERSION, Blueprint, owner_reference
-from mooring_operator.render.children import children, config_map
-from mooring_operator.render.deployment import IN_PLACE
-from mooring_operator.service_status import refused_status, running_status, stopped_status
+from mooring_operator.core.checks import Admission, Host, admit
+from mooring_operator.core.conditions import READY, Finding
+from mooring_operator.core.drafting import Models, draft
+from mooring_operator.core.events import status_event
+from mooring_operator.core.model_status import Serving, model_status, models_by_agent
+from mooring_operator.core.nudges import nudges
+from mooring_operator.core.observed import Key, Manifest, Meta, Observed, Parsed
+from mooring_operator.core.plan import Adoption, Event, Plan, Ref, StatusWrite
+from mooring_operator.core.pods import PodView, pod_views
+from mooring_operator.core.refusal import INVALID_PREDICTOR, RECONCILE_FAILED, Refused
+from mooring_operator.core.render.blueprint import API_VERSION, Blueprint, owner_reference
+from mooring_operator.core.render.children import children, config_map
+from mooring_operator.core.render.deployment import IN_PLACE
+from mooring_operator.core.service_status import refused_status, running_status, stopped_status
 from mooring_operator.settings import Settings
 
 MODEL_API_VERSION = f"{names.GROUP}/v1alpha1"

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from mooring_api.v1alpha1 import SupportedModelFormat
 from mooring_api.v1beta1 import ModelFormat
-from mooring_operator.observed import Runtime
-from mooring_operator.refusal import Refused
+from mooring_operator.core.observed import Runtime
+from mooring_operator.core.refusal import Refused
 
 PROTOCOLS = ("v1", "v2", "grpc-v1", "grpc-v2")
 """In KServe's order of preference."""

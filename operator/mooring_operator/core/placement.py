@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from mooring_api import names
 from mooring_api.v1beta1 import ModelPredictor, Predictor
-from mooring_operator.container_shape import check_shape
-from mooring_operator.observed import Manifest, Meta, Runtime
-from mooring_operator.placeholders import fill
-from mooring_operator.refusal import INVALID_PREDICTOR, Refused
-from mooring_operator.runtime_choice import lowest_protocol, named_runtime, selected_runtime
-from mooring_operator.server_defaults import ServerDefaults, server_defaults
+from mooring_operator.core.container_shape import check_shape
+from mooring_operator.core.observed import Manifest, Meta, Runtime
+from mooring_operator.core.placeholders import fill
+from mooring_operator.core.refusal import INVALID_PREDICTOR, Refused
+from mooring_operator.core.runtime_choice import lowest_protocol, named_runtime, selected_runtime
+from mooring_operator.core.server_defaults import ServerDefaults, server_defaults
+from mooring_operator.core.strategic_merge import merge_by, merge_container, merge_pod
 from mooring_operator.settings import Resources
-from mooring_operator.strategic_merge import merge_by, merge_container, merge_pod
 
 ANNOTATION_MODEL_FORMAT = "modelFormat"
 _V2_FORMATS = frozenset({"triton", "vLLM"})

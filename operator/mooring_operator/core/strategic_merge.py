@@ -7,7 +7,7 @@ replaced.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mooring_operator.observed import Manifest
+from mooring_operator.core.observed import Manifest
 
 Merge = Callable[[Any, Any], Any]
 _PROBE_HANDLERS = frozenset({"httpGet", "tcpSocket", "exec", "grpc"})

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 
 from mooring_api import names
 from mooring_api.v1beta1 import FRAMEWORKS, InferenceServiceSpec, Predictor
-from mooring_operator.container_shape import check_shape
-from mooring_operator.observed import Manifest, Meta
-from mooring_operator.placement import env_value
-from mooring_operator.refusal import INVALID_PREDICTOR, NOT_SUPPORTED, Refused
-from mooring_operator.storage_sources import ENV_STORAGE_URI
+from mooring_operator.core.container_shape import check_shape
+from mooring_operator.core.observed import Manifest, Meta
+from mooring_operator.core.placement import env_value
+from mooring_operator.core.refusal import INVALID_PREDICTOR, NOT_SUPPORTED, Refused
+from mooring_operator.core.storage_sources import ENV_STORAGE_URI
 
 Check = Callable[[Meta, InferenceServiceSpec], Refused | None]
 MAX_NAME = 48

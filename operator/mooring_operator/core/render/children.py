@@ -1,10 +1,10 @@
 """All objects of an InferenceService, in the order in which they are applied."""
 
 from mooring_api import names
-from mooring_operator.observed import Credentials, Manifest
-from mooring_operator.render.blueprint import Blueprint, manifest
-from mooring_operator.render.deployment import autoscaler, deployment
-from mooring_operator.render.routes import ingress, services
+from mooring_operator.core.observed import Credentials, Manifest
+from mooring_operator.core.render.blueprint import Blueprint, manifest
+from mooring_operator.core.render.deployment import autoscaler, deployment
+from mooring_operator.core.render.routes import ingress, services
 from mooring_operator.settings import Settings
 
 

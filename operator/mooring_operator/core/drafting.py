@@ -10,17 +10,17 @@ from mooring_api.model_config import dumps
 from mooring_api.quantity import parse_quantity
 from mooring_api.v1alpha1 import TrainedModel
 from mooring_api.v1beta1 import InferenceServiceSpec
-from mooring_operator.checks import Admission, Host, admit
-from mooring_operator.observed import Manifest, Meta, Observed, Parsed
-from mooring_operator.placement import Placement, env_value, place
-from mooring_operator.pods import UNSCHEDULABLE, PodView
-from mooring_operator.refusal import INVALID_PREDICTOR, Refused
-from mooring_operator.render.agent import mounted_claims
-from mooring_operator.render.blueprint import Blueprint
-from mooring_operator.render.deployment import IN_PLACE
+from mooring_operator.core.checks import Admission, Host, admit
+from mooring_operator.core.observed import Manifest, Meta, Observed, Parsed
+from mooring_operator.core.placement import Placement, env_value, place
+from mooring_operator.core.pods import UNSCHEDULABLE, PodView
+from mooring_operator.core.refusal import INVALID_PREDICTOR, Refused
+from mooring_operator.core.render.agent import mounted_claims
+from mooring_operator.core.render.blueprint import Blueprint
+from mooring_operator.core.render.deployment import IN_PLACE
+from mooring_operator.core.spec_checks import check_spec
+from mooring_operator.core.storage_sources import sources
 from mooring_operator.settings import Settings
-from mooring_operator.spec_checks import check_spec
-from mooring_operator.storage_sources import sources
 
 Models = tuple[Parsed[TrainedModel], ...]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mooring_api import names
-from mooring_operator.observed import Manifest, Runtime
+from mooring_operator.core.observed import Manifest, Runtime
 
 ANNOTATION_SERVER_TYPE = f"{names.GROUP}/server-type"
 _WELL_KNOWN = {

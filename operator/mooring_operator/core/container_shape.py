@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mooring_operator.refusal import INVALID_PREDICTOR, Refused
+from mooring_operator.core.refusal import INVALID_PREDICTOR, Refused
 
 _KEYS = {"env": ("name", str), "ports": ("containerPort", int), "volumeMounts": ("mountPath", str)}
 
