@@ -70,7 +70,7 @@ class Builder:
 
 def find_builder(environ: Mapping[str, str] = os.environ) -> Builder:
     """The test node's builder when it is wanted or nothing else is there, else docker or podman."""
-    programs = [] if wants_node(environ) else [p for p in ("docker", "podman") if shutil.which(p)]
+    programs = [] if wants_node(environ) else [p for p in ("docker", "podman") if _works(p)]
     if programs:
         return Builder((programs[0], "build"), (programs[0], "images"))
     node, home = node_command(environ), environ.get("KUBE_NODE_HOME", "/var/tmp/kube-node")
@@ -78,6 +78,11 @@ def find_builder(environ: Mapping[str, str] = os.environ) -> Builder:
         raise SystemExit("no image builder: install docker or podman")
     storage = ("--root", f"{home}/images", "--runroot", f"{home}/run/images", "--storage-driver", "overlay")
     return Builder((str(node), "build"), ("buildah", *storage, "images", "--noheading"))
+
+
+def _works(program: str) -> bool:
+    """Whether the program is there, and its daemon runs."""
+    return shutil.which(program) is not None and subprocess.run([program, "info"], capture_output=True).returncode == 0
 
 
 def build_all(builder: Builder, sources: Mapping[str, Source]) -> dict[str, str]:
