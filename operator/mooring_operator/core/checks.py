@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from mooring_api import names, storage_uri
-from mooring_api.model_config import ModelConfig
+from mooring_api.model_config import ModelConfig, dumps
 from mooring_api.quantity import format_bytes, parse_quantity
 from mooring_api.v1alpha1 import ModelSpec, TrainedModel
 from mooring_operator.core.observed import Parsed
@@ -80,7 +80,7 @@ class Candidate:
     used_bytes: Fraction
     """The memory that they need."""
     list_bytes: int
-    """About the size of their list."""
+    """The size of their entries in models.json."""
 
 
 Check = Callable[[Candidate], Rejection | None]
@@ -225,8 +225,7 @@ def _list_has_room(candidate: Candidate) -> Rejection | None:
 
 
 def _list_bytes(name: str, spec: ModelSpec) -> int:
-    # An upper bound of the entry's part of models.json: four bytes at most for a character, and the field names.
-    return 4 * (len(name) + len(spec.storage_uri) + len(spec.framework) + len(spec.memory)) + 100
+    return len(dumps([ModelConfig(model_name=name, model_spec=spec)]).encode())
 
 
 CHECKS: tuple[Check, ...] = (
