@@ -149,12 +149,18 @@ def _numeric_array(name: str, datatype: Datatype, data: list[Any]) -> Array:
         array = np.asarray(data) if data else np.empty(0, dtype)
         if array.dtype == np.object_:  # null, or integers beyond 64 bits
             array = np.asarray(data, dtype=dtype if dtype.kind == "f" else None)
+        if datatype is Datatype.UINT64 and array.dtype.kind == "f" and not _holds_floats(data):
+            array = np.asarray(data, dtype=dtype)  # numpy reads integers on both sides of 2**63 as float64
     except (ValueError, TypeError, OverflowError):
         raise InvalidInput(f"input '{name}': data is ragged or holds values that are not {datatype}") from None
     if not _fits(array, dtype):
         raise InvalidInput(f"input '{name}': data holds values that are not {datatype}")
     with np.errstate(over="ignore"):
         return array.astype(dtype, copy=False)
+
+
+def _holds_floats(data: list[Any]) -> bool:
+    return any(isinstance(element, float) for element in _flatten(data))
 
 
 def _fits(array: Array, dtype: np.dtype[Any]) -> bool:

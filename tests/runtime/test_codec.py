@@ -56,6 +56,15 @@ def test_what_is_written_as_json_is_read_back(tensor: tuple[Datatype, Array]) ->
     assert same(decode_json("x", datatype, array.shape, json.loads(text)), array)
 
 
+def test_large_and_small_unsigned_integers_keep_their_digits_side_by_side() -> None:
+    values = [2**63 + 1, 0, 2**64 - 1]
+    assert decode_json("x", Datatype.UINT64, [3], values).tolist() == values
+    with pytest.raises(InvalidInput):
+        decode_json("x", Datatype.UINT64, [2], [2**63 + 1, -1])
+    with pytest.raises(InvalidInput):
+        decode_json("x", Datatype.UINT64, [2], [2**63 + 1, 0.5])
+
+
 @given(st.binary(max_size=40), st.sampled_from(list(Datatype)), SHAPES)
 def test_raw_bytes_of_a_client_are_read_or_refused_by_name(
     raw: bytes, datatype: Datatype, shape: tuple[int, ...]
