@@ -65,7 +65,7 @@ class Builder:
         """The image's size, as the program prints it; None when there is no such image."""
         command = [*self.list_command, "--format", "{{.Size}}", name]
         done = subprocess.run(command, capture_output=True, text=True)
-        return done.stdout.strip() or None if done.returncode == 0 else None
+        return next(iter(done.stdout.split("\n")), "").strip() or None if done.returncode == 0 else None
 
 
 def find_builder(environ: Mapping[str, str] = os.environ) -> Builder:

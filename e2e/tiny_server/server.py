@@ -15,6 +15,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from types import FrameType
 from typing import Any
 
@@ -120,6 +121,10 @@ class Server(ThreadingHTTPServer):
 
     request_queue_size = 128
     daemon_threads = True
+
+    def server_bind(self) -> None:
+        """Bind without HTTPServer's reverse look-up of the host's name, which can take 10 s."""
+        TCPServer.server_bind(self)
 
 
 def stop(signum: int, _frame: FrameType | None) -> None:
