@@ -1,10 +1,10 @@
-"""The measurements themselves. Each gives named samples; all times are in seconds since `apply`."""
+"""What a scenario needs, and the scenarios of one object at a time. All times are in seconds since `apply`."""
 
 import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +13,6 @@ import aiohttp
 from e2e.manifests import inference_service, trained_model
 from e2e.serving import request_body
 
-from bench import meters
 from bench.api import Api, Manifest, watching
 
 SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/{}/inferenceservices"
@@ -121,7 +120,7 @@ async def one_model_at_a_time(bench: Bench, rounds: int) -> None:
     async with bench.namespace("bench-models") as space, watching(bench.api, MODELS.format(space)) as seen:
         front = host("many", space)
         await bench.api.create(SERVICES.format(space), bench.service("many"))
-        await _model_round_trip(bench, space, front, "warm-up")
+        await model_round_trip(bench, space, front, "warm-up")
         await seen.until(lambda now: is_ready(now.get("warm-up")))
         for name in (f"model-{number}" for number in range(rounds)):
             begun = time.time()
@@ -141,7 +140,8 @@ async def one_model_at_a_time(bench: Bench, rounds: int) -> None:
             bench.note("tm unloaded", gone - begun)
 
 
-async def _model_round_trip(bench: Bench, space: str, front: str, name: str) -> None:
+async def model_round_trip(bench: Bench, space: str, front: str, name: str) -> None:
+    """Create a model and wait for its first answer."""
     await bench.api.create(MODELS.format(space), trained_model(name, "many", bench.model_uri))
     await bench.until_status(front, f"/v2/models/{name}/infer", lambda status: status == 200, request_body(1.0))
 
@@ -156,108 +156,3 @@ async def _agent_times(api: Api, space: str, model: str) -> dict[str, float]:
     loaded = max(i for i, line in enumerate(lines) if line["msg"] == f"Successfully loaded model {model}")
     begun = max(i for i, line in enumerate(lines[:loaded]) if line["msg"].startswith("Downloading model from"))
     return {"tm downloading": at[begun], "tm loaded": at[loaded]}
-
-
-async def many_services(bench: Bench, count: int, rounds: int, idle_s: float) -> None:
-    """`count` InferenceServices at once: until all children exist, requests, CPU; then idle, once."""
-    for number in range(rounds):
-        async with bench.namespace(f"bench-hundred-{number}") as space:
-            before = await _meter(bench)
-            await _create_services(bench, space, count)
-            after = await _until_quiet(bench)
-            bench.note("100 isvc requests", (after[0] - before[0]).total)
-            bench.note("100 isvc writes", (after[0] - before[0]).writes)
-            bench.note("100 isvc cpu", (after[1] - before[1]).cpu_s)
-            bench.note("operator memory", after[1].memory_bytes / 2**20)
-            if number == 0:
-                idle = await _meter(bench)
-                await asyncio.sleep(idle_s)
-                later = await _meter(bench)
-                bench.note("idle requests", (later[0] - idle[0]).total)
-                bench.note("idle cpu", (later[1] - idle[1]).cpu_s)
-
-
-async def _create_services(bench: Bench, space: str, count: int) -> None:
-    wanted = {"deployments": count, "services": 2 * count, "ingresses": count}
-    async with (
-        watching(bench.api, f"/apis/apps/v1/namespaces/{space}/deployments") as deployments,
-        watching(bench.api, f"/api/v1/namespaces/{space}/services") as services,
-        watching(bench.api, f"/apis/networking.k8s.io/v1/namespaces/{space}/ingresses") as ingresses,
-        watching(bench.api, SERVICES.format(space)) as parents,
-    ):
-        begun = time.time()
-        manifests = (bench.service(f"tiny-{number}") for number in range(count))
-        await bench.api.create_all(SERVICES.format(space), manifests)
-        bench.note("100 isvc created by the client", time.time() - begun)
-        ends = await asyncio.gather(
-            deployments.until(lambda now: len(now) == wanted["deployments"]),
-            services.until(lambda now: len(now) == wanted["services"]),
-            ingresses.until(lambda now: len(now) == wanted["ingresses"]),
-        )
-        bench.note("100 isvc children", max(ends) - begun)
-        ready = await parents.until(lambda now: sum(map(is_ready, now.values())) == count, 600)
-        bench.note("100 isvc ready", ready - begun)
-
-
-async def many_models(bench: Bench, count: int, rounds: int) -> None:
-    """`count` TrainedModels of one service at once: until the ConfigMap has them, all are READY, all are loaded."""
-    for number in range(rounds):
-        async with bench.namespace(f"bench-many-{number}") as space:
-            front = host("many", space)
-            await bench.api.create(SERVICES.format(space), bench.service("many"))
-            await _model_round_trip(bench, space, front, "warm-up")
-            before, agents = await _until_quiet(bench), await meters.agent_usage(bench.api, space)
-            await _create_models(bench, space, front, count)
-            after, agents_after = await _until_quiet(bench), await meters.agent_usage(bench.api, space)
-            bench.note("500 tm cpu", (after[1] - before[1]).cpu_s)
-            bench.note("500 tm requests", (after[0] - before[0]).total)
-            bench.note("500 tm all writes", (after[0] - before[0]).writes)
-            bench.note("500 tm agent cpu", (agents_after - agents).cpu_s)
-            bench.note("agent memory", agents_after.memory_bytes / 2**20)
-
-
-async def _create_models(bench: Bench, space: str, front: str, count: int) -> None:
-    def listed(now: Mapping[str, Manifest]) -> bool:
-        return len(json.loads(now["modelconfig-many-0"]["data"]["models.json"])) == count + 1
-
-    async def loaded() -> bool:
-        return await _index(bench, front) == count + 1
-
-    async with (
-        watching(bench.api, f"{CORE.format(space)}/configmaps") as maps,
-        watching(bench.api, MODELS.format(space)) as models,
-    ):
-        begun = time.time()
-        manifests = (trained_model(f"model-{n}", "many", bench.model_uri) for n in range(count))
-        await bench.api.create_all(MODELS.format(space), manifests)
-        bench.note("500 tm created by the client", time.time() - begun)
-        ends = await asyncio.gather(
-            maps.until(listed),
-            models.until(lambda now: sum(map(is_ready, now.values())) == count + 1, 300),
-            until(loaded, 300, 0.1),
-        )
-        for what, end in zip(("500 tm listed", "500 tm ready", "500 tm loaded"), ends, strict=True):
-            bench.note(what, end - begun)
-        bench.note("500 tm map writes", maps.writes)
-
-
-async def _index(bench: Bench, front: str) -> int:
-    """Models in the server's own index."""
-    async with bench.ingress.post("/v2/repository/index", json={}, headers={"Host": front}) as answer:
-        return len(await answer.json()) if answer.status == 200 else 0
-
-
-async def _meter(bench: Bench) -> tuple[meters.Requests, meters.Usage]:
-    return await meters.operator_requests(bench.api), await meters.operator_usage(bench.api)
-
-
-async def _until_quiet(bench: Bench, quiet_s: float = 3.0) -> tuple[meters.Requests, meters.Usage]:
-    """Wait until the operator has written nothing for a while, so that late writes count too."""
-    before = await _meter(bench)
-    async with asyncio.timeout(300):
-        while True:
-            await asyncio.sleep(quiet_s)
-            now = await _meter(bench)
-            if now[0].writes == before[0].writes:
-                return now
-            before = now

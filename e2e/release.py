@@ -63,6 +63,19 @@ class Release:
         """The operator's pods, also those on their way out."""
         return self.space.all("Pod", OPERATOR_LABEL)
 
+    def kill_active(self) -> None:
+        """End the active operator at once, without a farewell to its peers."""
+        peers = until("two operators that see each other", self._peers, 30, self.explain)
+        active = max(peers, key=lambda name: int(peers[name]["priority"]))
+        self.space.kubectl("delete", "pod", active, "--grace-period=0", "--force")
+
+    def _peers(self) -> dict[str, Any] | None:
+        """What the running operators wrote into the peering object; None until there are two."""
+        peering = self.cluster.read("/apis/kopf.dev/v1/clusterkopfpeerings/mooring") or {}
+        running = {pod["metadata"]["name"] for pod in self.pods()}
+        peers = {name: peer for name, peer in peering.get("status", {}).items() if name in running}
+        return peers if len(peers) > 1 else None
+
     @contextmanager
     def without_operator(self) -> Iterator[None]:
         """No operator runs during the block."""
@@ -107,9 +120,9 @@ class Release:
 
 
 @contextmanager
-def installed(target: Target, cluster: Cluster, images: Mapping[str, str]) -> Iterator[Release]:
-    """Both charts, installed with these images; removed at the end unless MOORING_KEEP=1."""
-    release = Release(cluster, chart_values(target, images))
+def installed(target: Target, cluster: Cluster, images: Mapping[str, str], **more: Any) -> Iterator[Release]:
+    """Both charts, installed with these images and `more` values; removed at the end unless MOORING_KEEP=1."""
+    release = Release(cluster, chart_values(target, images) | more)
     release.install()
     yield release
     if os.environ.get("MOORING_KEEP") != "1":

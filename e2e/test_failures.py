@@ -166,6 +166,28 @@ def test_f13_readiness_is_asked_every_second(space: Namespace, serve: Serve) -> 
     assert max(periods.values()) <= 1, periods
 
 
+def test_a_standby_takes_over_from_a_killed_operator_and_touches_nothing(
+    space: Namespace, serve: Serve, uris: dict[int, str], release: Release
+) -> None:
+    front = serve("kept")
+    space.apply(trained_model("model", "kept", uris[2]))
+    space.until_ready("TrainedModel", "model")
+    space.until_settled("kept")
+    before = identity(space, "kept")
+    with steady_requests(front, "model") as seen:
+        release.kill_active()
+        serve("later")
+        space.until_ready("InferenceService", "later")
+    assert seen.failures == []
+    assert identity(space, "kept") == before
+
+
+def identity(space: Namespace, service: str) -> tuple[int, set[str]]:
+    """What changes when a service is touched: its Deployment's generation, its pods."""
+    generation: int = space.get("Deployment", f"{service}-predictor")["metadata"]["generation"]
+    return generation, {pod["metadata"]["name"] for pod in space.pods(service)}
+
+
 def listed(space: Namespace, service: str) -> dict[str, Any]:
     """The models in the service's ConfigMap."""
     text = space.get("ConfigMap", f"modelconfig-{service}-0")["data"]["models.json"]
