@@ -164,15 +164,14 @@ class Store:
         """Objects that an InferenceService controls, and the names that others hold."""
         kind, namespace, name = _place(body)
         holders = {key for key in self._holders(namespace, name) if (kind, name) in self._children.get(key, {})}
-        for key in holders:
-            del self._children[key][kind, name]
+        before = [self._children[key].pop((kind, name)) for key in holders]
         self._strangers[namespace].discard((kind, name))
         if gone:
             return holders | self._claimants(namespace, name)
         owner = self.owner_key(body)
         if owner is not None:
             self._children[owner][kind, name] = body
-            return holders | {owner}
+            return holders | {owner} if not before or _gist(before[0]) != _gist(body) else set()
         self._strangers[namespace].add((kind, name))
         return holders
 
@@ -233,6 +232,13 @@ def _version(body: Manifest) -> int | None:
     """Resource versions of one resource are numbers that grow (Kubernetes KEP-5504); None when there is none."""
     text = body["metadata"].get("resourceVersion")
     return int(text) if text else None
+
+
+def _gist(child: Manifest) -> Manifest:
+    """What of a child concerns its service: only a Deployment's status, and no bookkeeping of the API server."""
+    meta = {part: v for part, v in child["metadata"].items() if part not in ("resourceVersion", "managedFields")}
+    parts = {part: v for part, v in child.items() if part != "status" or child["kind"] == "Deployment"}
+    return parts | {"metadata": meta}
 
 
 def _uses_runtimes(service: Parsed[InferenceService]) -> bool:

@@ -19,7 +19,8 @@ logger = logging.getLogger(__name__)
 GATHER_S = 0.02
 """A first bell waits this long, so that what is applied together is seen together."""
 PACE_S = (0.05, 0.25)
-"""Least seconds between the starts of two runs of a key: at first, and at most while it stays busy."""
+"""Least seconds between the starts of two runs of a key: at first, and at most while it stays busy. While more keys
+wait than can run, it is longer by as much: their news gather."""
 QUIET_S = 1.0
 """A key that was left alone this long starts at the first pace again."""
 BACKOFF_S = (0.2, 60.0)
@@ -43,6 +44,8 @@ class _Entry:
     started: float = float("-inf")
     pace_s: float = PACE_S[0]
     failures: int = 0
+    unfinished: bool = True
+    """Its first run has not come to an end yet: it goes before those that only have news."""
 
 
 class WorkQueue:
@@ -85,8 +88,11 @@ class WorkQueue:
     @property
     def is_crowded(self) -> bool:
         """Whether more keys wait for a run than can run at once."""
+        return self._waiting() > self._workers
+
+    def _waiting(self) -> int:
         now = asyncio.get_running_loop().time()
-        return sum(e.due is not None and e.due <= now for e in self._entries.values()) > self._workers
+        return sum(entry.due is not None and entry.due <= now for entry in self._entries.values())
 
     def hold(self) -> None:
         """Start no further runs: another operator is active."""
@@ -130,13 +136,17 @@ class WorkQueue:
             self._wake.set()
 
     def _ready(self) -> list[Key]:
-        """The keys to start now, longest overdue first; they count as running from here on."""
+        """The keys to start now, unfinished first, then the longest overdue; they count as running from here on."""
         if not self._open:
             return []
         now = asyncio.get_running_loop().time()
-        overdue = sorted((e.due, k) for k, e in self._entries.items() if e.due is not None and e.due <= now)
+        overdue = sorted(
+            (not entry.unfinished, entry.due, key)
+            for key, entry in self._entries.items()
+            if entry.due is not None and entry.due <= now
+        )
         self._metrics.depth.set(len(overdue))
-        ready = [key for _, key in overdue[: max(0, self._workers - self._running)]]
+        ready = [key for _, _, key in overdue[: max(0, self._workers - self._running)]]
         for key in ready:
             entry = self._entries[key]
             entry.due, entry.running, entry.rung, entry.started = None, True, False, now
@@ -176,7 +186,9 @@ class WorkQueue:
             del self._entries[key]
             return
         now = asyncio.get_running_loop().time()
-        entry.pace_s = min(entry.pace_s * 2, PACE_S[1])
+        entry.unfinished = outcome.requeue_after_s == 0.0
+        crowd = self._waiting() / self._workers
+        entry.pace_s = min(entry.pace_s * 2, PACE_S[1]) if crowd <= 1 else PACE_S[1] * crowd
         if entry.rung:
             self._schedule(entry, max(now, entry.started + entry.pace_s))
         resync_s = self._resync_s * random.uniform(0.9, 1.1)  # noqa: S311 spreads the resyncs

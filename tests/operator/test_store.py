@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -194,3 +195,20 @@ def test_what_a_paused_watch_missed_is_found(isvc: Build) -> None:
     assert [body["metadata"]["name"] for body in missed] == ["other"]
     assert store.forget(missed[0]) == {OTHER}
     assert store.vanished("InferenceService", [isvc()], 5) == []
+
+
+def test_a_childs_status_is_news_only_where_somebody_reads_it(isvc: Build) -> None:
+    store = Store()
+    store.put(isvc())
+    owner = {"kind": "InferenceService", "name": "svc", "uid": isvc()["metadata"]["uid"], "controller": True}
+
+    def child(kind: str, version: str, **parts: Any) -> Manifest:
+        meta = {"name": "svc", "namespace": SVC.namespace, "uid": kind, "ownerReferences": [owner]}
+        return {"kind": kind, "metadata": meta | {"resourceVersion": version}} | parts
+
+    assert store.put(child("Ingress", "1", spec={"a": 1})) == {SVC}
+    assert store.put(child("Ingress", "2", spec={"a": 1}, status={"loadBalancer": {}})) == set()
+    assert store.put(child("Ingress", "3", spec={"a": 2})) == {SVC}
+    assert store.children_of(SVC)[0]["Ingress", "svc"]["spec"] == {"a": 2}
+    assert store.put(child("Deployment", "4", spec={})) == {SVC}
+    assert store.put(child("Deployment", "5", spec={}, status={"readyReplicas": 1})) == {SVC}

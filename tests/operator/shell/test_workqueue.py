@@ -137,6 +137,30 @@ async def test_a_queue_is_crowded_while_more_keys_wait_than_can_run() -> None:
         await until(lambda: queue.is_idle and not queue.is_crowded)
 
 
+async def test_what_is_unfinished_goes_before_what_only_has_news() -> None:
+    order: list[Key] = []
+    go = asyncio.Event()
+
+    async def work(key: Key) -> Outcome:
+        order.append(key)
+        if key == B:
+            await go.wait()
+        return Outcome(requeue_after_s=0.0 if order.count(key) == 1 and key.name == "new" else None)
+
+    queue, new = make(work, workers=1), Key("default", "new")
+    async with running(queue):
+        queue.ring(A)
+        await until(lambda: order == [A] and queue.is_idle)
+        queue.ring(B)
+        await until(lambda: order == [A, B])
+        queue.ring(A)
+        queue.ring(new)
+        await until(lambda: queue.is_crowded)
+        go.set()
+        await until(lambda: len(order) == 5)
+    assert order == [A, B, new, new, A]
+
+
 async def test_a_failed_run_is_retried_and_counted() -> None:
     registry = CollectorRegistry()
     attempts = 0
