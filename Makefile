@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: help demo test e2e bench crds images lint types unit clean
+.PHONY: help demo test e2e bench crds images lint types core unit clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed  ## run the whole walk-through on this machine, no cluster needed
 	@$(BIN)/mooring demo
 
-test: lint types unit  ## lint, types, import rules and all tests that need no cluster
+test: lint types core unit  ## lint, types, import rules and all tests that need no cluster
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -31,6 +31,11 @@ lint: $(VENV)/.installed
 
 types: $(VENV)/.installed
 	$(BIN)/mypy
+
+# Every branch of the pure core is tested: it is small enough, and the cluster's tests are slow enough.
+core: $(VENV)/.installed
+	$(BIN)/pytest -q tests/operator tests/contract --ignore tests/operator/local \
+	  --cov=mooring_operator.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 unit: $(VENV)/.installed
 	$(BIN)/pytest
