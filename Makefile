@@ -9,7 +9,7 @@ PYTHON ?= python3
 .PHONY: help demo test e2e bench crds images lint types core unit clean
 
 help:  ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # torch first and pinned: unpinned it brings gigabytes of CUDA; torchvision without its own idea of torch.
 $(VENV)/.installed: pyproject.toml constraints.txt
