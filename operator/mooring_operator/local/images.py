@@ -58,7 +58,7 @@ class Launch:
 
 def is_grpc(port: Mapping[str, Any]) -> bool:
     """Whether a container port carries gRPC (KServe's rule: by its name)."""
-    return any(word in (port.get("name") or "") for word in ("grpc", "h2c"))
+    return names.is_grpc_port(port.get("name"))
 
 
 def http_port(container: Mapping[str, Any]) -> int:

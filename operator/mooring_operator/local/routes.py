@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mooring_api import names
 from mooring_operator.core.observed import Manifest
 from mooring_operator.local.pod_ports import target_port
 
@@ -53,8 +54,7 @@ def _backend(rule: Mapping[str, Any], path: str) -> str | None:
 
 def is_grpc_port(port: Mapping[str, Any]) -> bool:
     """Whether a Service port carries gRPC (HTTP/2 without TLS)."""
-    name = port.get("name") or ""
-    return port.get("appProtocol") == "kubernetes.io/h2c" or "grpc" in name or "h2c" in name
+    return port.get("appProtocol") == "kubernetes.io/h2c" or names.is_grpc_port(port.get("name"))
 
 
 def endpoints(service: Manifest, pods: Sequence[Manifest], *, grpc: bool = False) -> list[int]:
