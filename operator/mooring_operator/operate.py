@@ -66,7 +66,7 @@ class Operator:
             agents=self._agents,
             settings=settings,
             rang_again=self._queue.rang_again,
-            is_crowded=lambda: self._queue.is_crowded,
+            any_before=self._queue.any_before,
         )
 
     async def _work(self, key: Key) -> Outcome:

@@ -21,7 +21,7 @@ from mooring_operator.lookups import Lookups
 from mooring_operator.ports import Cluster, ClusterError, NamespaceGoing
 from mooring_operator.settings import Settings
 from mooring_operator.store import Store
-from mooring_operator.workqueue import Outcome
+from mooring_operator.workqueue import Outcome, Step
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Reconciler:
         agents: AgentFollowers,
         settings: Settings,
         rang_again: Callable[[Key], bool],
-        is_crowded: Callable[[], bool] = lambda: False,
+        any_before: Callable[[Step], bool] = lambda step: False,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._store = store
@@ -58,8 +58,8 @@ class Reconciler:
         self._agents = agents
         self._settings = settings
         self._rang_again = rang_again
-        self._is_crowded = is_crowded
-        self._gave_way: set[Key] = set()
+        self._any_before = any_before
+        self._gave_way: dict[Key, Step] = {}
         self._clock = clock
         self._lookups = Lookups(cluster)
         self._ledger = Ledger()
@@ -80,15 +80,15 @@ class Reconciler:
         plan = decide(observed, self._settings, self._clock())
         self._agents.follow(key, observed.pods if plan.wants_agents else ())
         try:
-            finished = await self._carry_out(key, observed, plan)
+            step = await self._carry_out(key, observed, plan)
         except NamespaceGoing:
             return Outcome()
         except ClusterError as exc:
             if exc.status in REFUSALS:
                 await self._tell_refusal(key, observed, str(exc))
             raise
-        if not finished:
-            return Outcome(requeue_after_s=0.0)
+        if step is not Step.SETTLED:
+            return Outcome(requeue_after_s=0.0, step=step)
         missing = observed.missing_claims or observed.credentials.missing
         waits = [s for s in (plan.requeue_after_s, MISSING_S if missing else None) if s is not None]
         return Outcome(requeue_after_s=min(waits, default=None))
@@ -120,21 +120,25 @@ class Reconciler:
             missing_claims=looked.missing_claims,
         )
 
-    async def _carry_out(self, key: Key, observed: Observed, plan: Plan) -> bool:
-        """Do what the plan says; False when it is not done: the bell rang before all statuses were written, or a new
-        service gave way to others.
-        """
+    async def _carry_out(self, key: Key, observed: Observed, plan: Plan) -> Step:
+        """Do what the plan says, or the part of it before which others go; answers what the next run begins with."""
         deployments = [manifest for manifest in plan.apply if manifest["kind"] == "Deployment"]
         others = [manifest for manifest in plan.apply if manifest["kind"] != "Deployment"]
         failures = await _failures(self._apply(manifest, observed) for manifest in others)
         new = any(_live(manifest, observed) is None for manifest in deployments)
-        if not failures and new and self._gives_way(key):
-            return False
+        if not failures and new and self._gives_way(key, Step.PODS):
+            return Step.PODS
         failures += await _failures(self._apply(manifest, observed) for manifest in deployments)
         if failures:
             raise failures[0]
         await _all(self._delete(ref) for ref in plan.delete)
         await _all(self._nudge(nudge) for nudge in plan.nudge)
+        if new and self._gives_way(key, Step.REPORT):
+            return Step.REPORT
+        return Step.SETTLED if await self._tell(key, plan) else Step.REPORT
+
+    async def _tell(self, key: Key, plan: Plan) -> bool:
+        """Write statuses and events; False when the bell rang before all were written."""
         reported = {write.ref for write in plan.statuses}
         await _all(self._emit_once(event) for event in plan.events if event.ref not in reported)
         events_of = {ref: tuple(e for e in plan.events if e.ref == ref) for ref in {e.ref for e in plan.events}}
@@ -156,14 +160,15 @@ class Reconciler:
             verb = "created" if live is None else "updated"
             logger.info("%s %s %s/%s", verb, manifest["kind"], observed.key.namespace, manifest["metadata"]["name"])
 
-    def _gives_way(self, key: Key) -> bool:
-        """Whether this new service lets the waiting ones get their addresses first; each does so once.
+    def _gives_way(self, key: Key, step: Step) -> bool:
+        """Whether this new service lets those go first that have come less far than `step`; once before each step.
 
-        Many pods that start at once take the API server's processor for seconds: names and routes go before them.
+        Many pods that start at once take the API server's processor for seconds: the names and routes of all go before
+        the first pod, and all pods before the first status.
         """
-        if key in self._gave_way or not self._is_crowded():
+        if self._gave_way.get(key, Step.ADDRESSES) >= step or not self._any_before(step):
             return False
-        self._gave_way.add(key)
+        self._gave_way[key] = step
         return True
 
     async def _delete(self, ref: Ref) -> None:
@@ -209,7 +214,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._agents.follow(key, ())
         self._ledger.forget(key)
-        self._gave_way.discard(key)
+        self._gave_way.pop(key, None)
 
 
 def _live(manifest: Manifest, observed: Observed) -> Manifest | None:

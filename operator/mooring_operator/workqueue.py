@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import IntEnum
 
 from mooring_operator.core.observed import Key
 from mooring_operator.metrics import QueueMetrics
@@ -25,6 +26,21 @@ QUIET_S = 1.0
 """A key that was left alone this long starts at the first pace again."""
 BACKOFF_S = (0.2, 60.0)
 """Seconds before the retry of a failed run: at first (doubling), and at most."""
+PATIENCE_S = 5.0
+"""A key that waited this long goes before those that have come less far."""
+
+
+class Step(IntEnum):
+    """How far a key has come: what its next run is to begin with. Of the keys that wait, the lowest goes first."""
+
+    ADDRESSES = 0
+    """Everything is still to be made."""
+    PODS = 1
+    """It has its names and routes; its pods are still to be made."""
+    REPORT = 2
+    """All is made; it is still to be said."""
+    SETTLED = 3
+    """Nothing is left undone; there may be news."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +48,7 @@ class Outcome:
     """What a run says about the next one."""
 
     requeue_after_s: float | None = None
+    step: Step = Step.SETTLED
     gone: bool = False
     """Nothing is left under this key: forget it."""
 
@@ -44,8 +61,7 @@ class _Entry:
     started: float = float("-inf")
     pace_s: float = PACE_S[0]
     failures: int = 0
-    unfinished: bool = True
-    """Its first run has not come to an end yet: it goes before those that only have news."""
+    step: Step = Step.ADDRESSES
 
 
 class WorkQueue:
@@ -85,10 +101,12 @@ class WorkQueue:
         entry = self._entries.get(key)
         return entry is not None and entry.rung
 
-    @property
-    def is_crowded(self) -> bool:
-        """Whether more keys wait for a run than can run at once."""
-        return self._waiting() > self._workers
+    def any_before(self, step: Step) -> bool:
+        """Whether a key waits that has come less far than `step`."""
+        soon = asyncio.get_running_loop().time() + GATHER_S
+        return any(
+            entry.step < step and entry.due is not None and entry.due <= soon for entry in self._entries.values()
+        )
 
     def _waiting(self) -> int:
         now = asyncio.get_running_loop().time()
@@ -136,12 +154,12 @@ class WorkQueue:
             self._wake.set()
 
     def _ready(self) -> list[Key]:
-        """The keys to start now, unfinished first, then the longest overdue; they count as running from here on."""
+        """The keys to start now, by step, then the longest overdue; they count as running from here on."""
         if not self._open:
             return []
         now = asyncio.get_running_loop().time()
         overdue = sorted(
-            (not entry.unfinished, entry.due, key)
+            (entry.step if now - entry.due < PATIENCE_S else Step.ADDRESSES, entry.due, key)
             for key, entry in self._entries.items()
             if entry.due is not None and entry.due <= now
         )
@@ -186,7 +204,7 @@ class WorkQueue:
             del self._entries[key]
             return
         now = asyncio.get_running_loop().time()
-        entry.unfinished = outcome.requeue_after_s == 0.0
+        entry.step = outcome.step
         crowd = self._waiting() / self._workers
         entry.pace_s = min(entry.pace_s * 2, PACE_S[1]) if crowd <= 1 else PACE_S[1] * crowd
         if entry.rung:

@@ -18,6 +18,7 @@ from mooring_operator.ports import ClusterError, NamespaceGoing
 from mooring_operator.reconcile import Reconciler
 from mooring_operator.settings import Settings
 from mooring_operator.store import Store
+from mooring_operator.workqueue import Outcome, Step
 
 KEY = Key("default", "svc")
 START = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -136,14 +137,14 @@ class World:
         self.agents = ToldAgents()
         self.now = START
         self.rings = False
-        self.crowded = False
+        self.others: Step | None = None
         self.reconciler = Reconciler(
             store=self.store,
             cluster=self.cluster,
             agents=self.agents,
             settings=Settings(),
             rang_again=lambda _: self.rings,
-            is_crowded=lambda: self.crowded,
+            any_before=lambda step: self.others is not None and self.others < step,
             clock=lambda: self.now,
         )
 
@@ -386,15 +387,20 @@ async def test_in_a_namespace_that_is_going_there_is_nothing_to_do() -> None:
     assert outcome.requeue_after_s is None
 
 
-async def test_a_new_service_lets_a_crowd_get_addresses_first_but_only_once() -> None:
+async def test_a_new_service_lets_others_go_first_once_before_each_step() -> None:
     world = World()
     world.cluster.seed(service())
-    world.crowded = True
+    world.others = Step.ADDRESSES
     outcome = await world.reconciler(KEY)
-    assert outcome.requeue_after_s == 0.0
+    assert outcome == Outcome(requeue_after_s=0.0, step=Step.PODS)
     assert {kind for kind, _ in world.cluster.objects} == {"InferenceService", "Service", "Ingress"}
-    await world.reconciler(KEY)
+    outcome = await world.reconciler(KEY)
+    assert outcome == Outcome(requeue_after_s=0.0, step=Step.REPORT)
     assert ("Deployment", "svc-predictor") in world.cluster.objects
+    assert not world.status("InferenceService", "svc")
+    outcome = await world.reconciler(KEY)
+    assert outcome.step is Step.SETTLED
+    assert world.status("InferenceService", "svc")
 
 
 async def test_a_bell_during_many_statuses_lets_the_list_go_first() -> None:
@@ -404,7 +410,7 @@ async def test_a_bell_during_many_statuses_lets_the_list_go_first() -> None:
         world.cluster.seed(model(f"m{n:03}"))
     world.rings = True
     outcome = await world.reconciler(KEY)
-    assert outcome.requeue_after_s == 0.0
+    assert outcome == Outcome(requeue_after_s=0.0, step=Step.REPORT)
     assert ("ConfigMap", "modelconfig-svc-0") in world.cluster.objects
     written = [write for write in world.cluster.writes if write.startswith("status TrainedModel")]
     assert 0 < len(written) < 100

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from mooring_operator.core.observed import Key
 from mooring_operator.metrics import QueueMetrics
-from mooring_operator.workqueue import Outcome, WorkQueue
+from mooring_operator.workqueue import GATHER_S, PACE_S, Outcome, Step, WorkQueue
 
 A, B = Key("default", "a"), Key("default", "b")
 
@@ -118,23 +118,43 @@ async def test_no_more_keys_run_at_once_than_there_are_workers() -> None:
     assert most <= 2
 
 
-async def test_a_queue_is_crowded_while_more_keys_wait_than_can_run() -> None:
+async def test_a_key_that_waits_is_told_of_by_how_far_it_has_come() -> None:
     go = asyncio.Event()
-    entered = asyncio.Event()
 
     async def work(key: Key) -> Outcome:
-        entered.set()
         await go.wait()
         return Outcome()
 
-    queue = make(work, workers=2)
+    queue = make(work, workers=1)
     async with running(queue):
-        for n in range(6):
-            queue.ring(Key("default", f"k{n}"))
-        await entered.wait()
-        assert queue.is_crowded
+        queue.ring(A)
+        assert queue.any_before(Step.PODS)
+        assert not queue.any_before(Step.ADDRESSES)
+        await until(lambda: not queue.any_before(Step.SETTLED))  # it runs: nobody waits
         go.set()
-        await until(lambda: queue.is_idle and not queue.is_crowded)
+        await until(lambda: queue.is_idle)
+        queue.ring(A)
+        assert not queue.any_before(Step.SETTLED)  # only news
+
+
+async def test_keys_that_have_come_less_far_go_first() -> None:
+    order: list[tuple[Key, Step]] = []
+    reached = {A: Step.ADDRESSES, B: Step.ADDRESSES}
+
+    async def work(key: Key) -> Outcome:
+        order.append((key, reached[key]))
+        if len(order) == 1:
+            queue.ring(B)
+            due = asyncio.get_running_loop().time() + GATHER_S
+            await until(lambda: asyncio.get_running_loop().time() > due)
+        reached[key] = Step(reached[key] + 1)
+        return Outcome(requeue_after_s=None if reached[key] is Step.SETTLED else 0.0, step=reached[key])
+
+    queue = make(work, workers=1)
+    async with running(queue):
+        queue.ring(A)
+        await until(lambda: len(order) == 6 and queue.is_idle)
+    assert order == [(key, step) for step in (Step.ADDRESSES, Step.PODS, Step.REPORT) for key in (A, B)]
 
 
 async def test_what_is_unfinished_goes_before_what_only_has_news() -> None:
@@ -145,7 +165,7 @@ async def test_what_is_unfinished_goes_before_what_only_has_news() -> None:
         order.append(key)
         if key == B:
             await go.wait()
-        return Outcome(requeue_after_s=0.0 if order.count(key) == 1 and key.name == "new" else None)
+        return Outcome()
 
     queue, new = make(work, workers=1), Key("default", "new")
     async with running(queue):
@@ -155,10 +175,11 @@ async def test_what_is_unfinished_goes_before_what_only_has_news() -> None:
         await until(lambda: order == [A, B])
         queue.ring(A)
         queue.ring(new)
-        await until(lambda: queue.is_crowded)
+        due = asyncio.get_running_loop().time() + PACE_S[0]
+        await until(lambda: asyncio.get_running_loop().time() > due)
         go.set()
-        await until(lambda: len(order) == 5)
-    assert order == [A, B, new, new, A]
+        await until(lambda: len(order) == 4)
+    assert order == [A, B, new, A]
 
 
 async def test_a_failed_run_is_retried_and_counted() -> None:
