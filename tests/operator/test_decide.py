@@ -56,7 +56,6 @@ def test_the_first_trained_model_brings_agent_and_list_to_a_plain_service(
     pod = child_of(plan, "Deployment")["spec"]["template"]["spec"]
     assert [container["name"] for container in pod["containers"]] == ["kserve-container", "agent"]
     assert plan.wants_agents
-    assert plan.facts["models"] == "2"
 
 
 def test_the_agent_stays_when_the_last_model_goes(

@@ -241,7 +241,6 @@ def test_the_chosen_runtime_is_recorded(
         body, runtimes=[runtime("r", [{"name": "pytorch"}], cluster=cluster)], credentials=Credentials((secret,))
     )
     assert _status(observed, settings, now)[field] == "r"
-    assert decide(observed, settings, now).facts == {"protocol": "v1", "runtime": "r"}
 
 
 def test_a_cluster_local_service_has_no_route(isvc: Build, observe: Observe, settings: Settings, now: datetime) -> None:

@@ -130,18 +130,7 @@ def _running(
         nudge=nudge,
         requeue_after_s=look_again,
         wants_agents=blueprint.multi_model,
-        facts=_facts(blueprint, admission),
     )
-
-
-def _facts(blueprint: Blueprint, admission: Admission) -> dict[str, str]:
-    runtime = blueprint.placement.runtime
-    facts = {"protocol": blueprint.placement.protocol}
-    if runtime:
-        facts["runtime"] = runtime.meta.name
-    if blueprint.multi_model:
-        facts["models"] = str(len(admission.admitted))
-    return facts
 
 
 def _plan(*reports: Report, **parts: Any) -> Plan:

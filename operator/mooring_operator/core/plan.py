@@ -5,7 +5,7 @@ Every part is idempotent: the shell leaves out what the live object already says
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from mooring_operator.core.observed import Manifest, Nudge
@@ -74,5 +74,3 @@ class Plan:
     requeue_after_s: float | None = None
     wants_agents: bool = False
     """Whether the pods have agents whose status must be followed."""
-    facts: Mapping[str, str] = field(default_factory=dict)
-    """For the log line of this run, for example which runtime was chosen."""
