@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Mapping
 
+import aiohttp
 from e2e.manifests import trained_model
 
 from bench import meters
@@ -96,9 +97,12 @@ async def _create_models(bench: Bench, space: str, front: str, count: int) -> No
 
 
 async def _index(bench: Bench, front: str) -> int:
-    """Models in the server's own index."""
-    async with bench.ingress.post("/v2/repository/index", json={}, headers={"Host": front}) as answer:
-        return len(await answer.json()) if answer.status == 200 else 0
+    """Models in the server's own index; 0 while it does not answer, or not to the end."""
+    try:
+        async with bench.ingress.post("/v2/repository/index", json={}, headers={"Host": front}) as answer:
+            return len(await answer.json()) if answer.status == 200 else 0
+    except aiohttp.ClientError:
+        return 0
 
 
 async def _meter(bench: Bench) -> tuple[meters.Requests, meters.Usage]:
