@@ -9,6 +9,7 @@ from mooring_runtime.errors import ServerNotReady, StartupError
 from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.repository import IndexEntry, Repository
+from mooring_runtime.schedule import deadline, priority_of, timeout_s
 from mooring_runtime.servable import Headers, ModelMetadata
 
 SERVER_NAME = "mooring"
@@ -79,23 +80,42 @@ class DataPlane:
             return serving.version, await serving.servable.metadata()
 
     async def infer(
-        self, name: str, model_version: str | None, request: InferRequest, headers: Headers, protocol: str
+        self,
+        name: str,
+        model_version: str | None,
+        request: InferRequest,
+        headers: Headers,
+        protocol: str,
+        remaining_s: float | None = None,
     ) -> tuple[InferResponse, Headers]:
-        """Answer a v2 request; `protocol` is the label of the metrics."""
+        """Answer a v2 request.
+
+        Args:
+            name: The model.
+            model_version: Its version, None for whichever serves.
+            request: What to compute; its parameters may say how urgent it is.
+            headers: Handed to the model; may say how long the client waits.
+            protocol: The label of the metrics.
+            remaining_s: What the transport itself knows of how long the client waits.
+        """
         with self.repository.lease(name, model_version) as serving, self.metrics.request(name, protocol):
-            response, response_headers = await serving.servable.infer(request, headers)
+            priority_of(request.parameters)  # a faulty one is the client's fault, not the lane's
+            async with deadline(name, remaining_s, timeout_s(request.parameters, headers)):
+                response, response_headers = await serving.servable.infer(request, headers)
             response.model_version = response.model_version or serving.version
             return response, response_headers
 
     async def predict(self, name: str, body: Any, headers: Headers) -> tuple[Any, Headers]:
         """Answer a v1 request."""
         with self.repository.lease(name) as serving, self.metrics.request(name, "v1"):
-            return await serving.servable.predict(body, headers)
+            async with deadline(name, timeout_s({}, headers)):
+                return await serving.servable.predict(body, headers)
 
     async def explain(self, name: str, body: Any, headers: Headers) -> tuple[Any, Headers]:
         """Explain a v1 request."""
         with self.repository.lease(name) as serving, self.metrics.request(name, "v1"):
-            return await serving.servable.explain(body, headers)
+            async with deadline(name, timeout_s({}, headers)):
+                return await serving.servable.explain(body, headers)
 
     def index(self, ready_only: bool) -> list[IndexEntry]:
         """All known models with their states."""

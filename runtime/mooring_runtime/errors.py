@@ -7,6 +7,7 @@
     ├── ModelLoadFailed       the files of a model cannot be served: what is wrong with them, and what to do
     ├── InferenceError        the model itself failed on the request
     ├── QueueFull             more requests wait for the model than its lane holds
+    ├── DeadlineExceeded      the client's deadline passed before there was an answer
     ├── ServerNotReady        starting up or draining
     ├── NotSupported          a verb, protocol or version that this model or server does not have
     └── StartupError          the process cannot serve at all: bad flag, absent device, taken port
@@ -70,6 +71,13 @@ class QueueFull(ServingError):
 
     def __init__(self, name: str, limit: int) -> None:
         super().__init__(f"Model with name {name} has {limit} requests waiting: try again later, or add replicas.")
+
+
+class DeadlineExceeded(ServingError):
+    """The client's deadline passed; what still waited for the model was dropped before it ran."""
+
+    def __init__(self, name: str, timeout_s: float) -> None:
+        super().__init__(f"Model with name {name} gave no answer within the request's deadline of {timeout_s:g} s.")
 
 
 class ServerNotReady(ServingError):

@@ -8,13 +8,13 @@ one ran: an idle model answers at once, a busy one fills its batches by itself.
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from mooring_runtime.errors import QueueFull
+from mooring_runtime.errors import InferenceError, QueueFull
+from mooring_runtime.waiting import Waiting
 
 
 class Batchable(Protocol):
@@ -28,16 +28,32 @@ class Batchable(Protocol):
     def rows(self) -> int:
         """How much of `max_batch_rows` the job takes."""
 
+    @property
+    def priority(self) -> int:
+        """1 is the most urgent, 0 the default (`waiting.DEFAULT_PRIORITY`)."""
+
 
 J = TypeVar("J", bound=Batchable)
 R = TypeVar("R")
 
 
 @dataclass(eq=False)
-class _Waiting(Generic[J, R]):
+class _Entry(Generic[J, R]):
     job: J
     done: asyncio.Future[R]
     since: float = field(default_factory=time.perf_counter)
+
+    @property
+    def batch_key(self) -> Hashable | None:
+        return self.job.batch_key
+
+    @property
+    def rows(self) -> int:
+        return self.job.rows
+
+    @property
+    def priority(self) -> int:
+        return self.job.priority
 
 
 @dataclass(frozen=True)
@@ -77,7 +93,7 @@ class Lane(Generic[J, R]):
         self._limits = limits
         self._observe = observe
         self._lock = threading.Lock()  # guards the next two: the loop appends, threads take
-        self._waiting: deque[_Waiting[J, R]] = deque()
+        self._waiting: Waiting[_Entry[J, R]] = Waiting()
         self._running = 0
 
     @property
@@ -93,11 +109,11 @@ class Lane(Generic[J, R]):
             Exception: whatever `run` answered for this job.
         """
         loop = asyncio.get_running_loop()
-        entry: _Waiting[J, R] = _Waiting(job, loop.create_future())
+        entry: _Entry[J, R] = _Entry(job, loop.create_future())
         with self._lock:
             if len(self._waiting) >= self._limits.max_waiting:
                 raise QueueFull(self._name, self._limits.max_waiting)
-            self._waiting.append(entry)
+            self._waiting.put(entry)
             start = self._running < self._limits.concurrency
             self._running += start
         if start:
@@ -108,41 +124,34 @@ class Lane(Generic[J, R]):
             self._forget(entry)
             raise
 
-    def _forget(self, entry: _Waiting[J, R]) -> None:
+    def _forget(self, entry: _Entry[J, R]) -> None:
         with self._lock:
-            if entry in self._waiting:
-                self._waiting.remove(entry)
+            self._waiting.discard(entry)
 
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread: run batches until nothing waits."""
         while batch := self._take():
-            waited_s = time.perf_counter() - batch[0].since
+            waited_s = time.perf_counter() - min(entry.since for entry in batch)
             results = self._results([entry.job for entry in batch])
             loop.call_soon_threadsafe(self._deliver, batch, results, waited_s)
 
-    def _take(self) -> list[_Waiting[J, R]]:
-        """The next batch: the oldest job, and those behind it with the same key while rows are left."""
+    def _take(self) -> list[_Entry[J, R]]:
+        """The next batch; none means that this thread has left."""
         with self._lock:
             if not self._waiting:
                 self._running -= 1
                 return []
-            batch = [self._waiting.popleft()]
-            key, rows = batch[0].job.batch_key, batch[0].job.rows
-            while key is not None and self._waiting:
-                follower = self._waiting[0].job
-                if follower.batch_key != key or rows + follower.rows > self._limits.max_batch_rows:
-                    break
-                rows += follower.rows
-                batch.append(self._waiting.popleft())
-            return batch
+            return self._waiting.take(self._limits.max_batch_rows)
 
     def _results(self, jobs: Sequence[J]) -> Sequence[R | Exception]:
         try:
             return self._run(jobs)
         except Exception as exc:  # the edge of user code: whatever it raises is the answer
             return [exc] * len(jobs)
+        except BaseException as exc:  # a model that calls sys.exit ends its request, not its lane
+            return [InferenceError(f"{type(exc).__name__} : {exc}")] * len(jobs)
 
-    def _deliver(self, batch: Sequence[_Waiting[J, R]], results: Sequence[R | Exception], waited_s: float) -> None:
+    def _deliver(self, batch: Sequence[_Entry[J, R]], results: Sequence[R | Exception], waited_s: float) -> None:
         self._observe(sum(entry.job.rows for entry in batch), waited_s)
         for entry, result in zip(batch, results, strict=True):
             if entry.done.done():  # cancelled while it ran

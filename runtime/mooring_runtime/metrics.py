@@ -3,6 +3,7 @@
 The four histograms of the user's handlers have KServe's names and labels, so that its dashboards keep working.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
@@ -21,7 +22,7 @@ class Metrics:
         self.registry = registry
         self._requests = Counter(
             "mooring_runtime_requests_total",
-            "Inference requests by outcome: ok, or the error's kind",
+            "Inference requests by outcome: ok, Cancelled, or the error's kind",
             ["model_name", "protocol", "outcome"],
             registry=registry,
         )
@@ -60,6 +61,9 @@ class Metrics:
             yield
         except ServingError as exc:
             outcome = type(exc).__name__
+            raise
+        except asyncio.CancelledError:  # the client hung up
+            outcome = "Cancelled"
             raise
         except BaseException:
             outcome = "Unexpected"

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from mooring_runtime.errors import QueueFull
+from mooring_runtime.errors import InferenceError, QueueFull
 
 T = TypeVar("T")
 
@@ -44,7 +44,10 @@ class ModelThread:
             # A busy loop begins what was cancelled in the meantime; the cancellation arrives one step too late.
             if abandoned.is_set():
                 raise asyncio.CancelledError
-            return await call()
+            try:
+                return await call()
+            except (SystemExit, KeyboardInterrupt) as exc:  # would end the loop, and with it the model
+                raise InferenceError(f"{type(exc).__name__} : {exc}") from exc
 
         self._calls += 1
         try:

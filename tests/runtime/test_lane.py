@@ -15,6 +15,7 @@ class Number:
     value: int
     batch_key: str | None = "same"
     rows: int = 1
+    priority: int = 0
 
 
 class Gate:

@@ -113,3 +113,35 @@ async def test_health_answers_while_a_model_loads(serve_models: Serve, until: Un
         assert (waiting.status_code, waiting.json()) == (503, {"error": "Model with name m is not ready. loading"})
         model.opened.set()
         await until(lambda: is_ready(server))
+
+
+async def test_a_deadline_takes_the_request_out_of_the_queue_and_answers_504(serve_models: Serve, until: Until) -> None:
+    gated = Gated("m")
+    async with serve_models(gated) as server:
+        await until(lambda: is_ready(server))
+        first = asyncio.create_task(server.http.post("/v1/models/m:predict", json={"instances": []}))
+        await entered(gated)
+        late = await server.http.post(
+            "/v1/models/m:predict", json={"instances": []}, headers={"x-request-timeout-ms": "20"}
+        )
+        assert (late.status_code, late.json()) == (
+            504,
+            {"error": "Model with name m gave no answer within the request's deadline of 0.02 s."},
+        )
+        gated.opened.set()
+        assert (await first).status_code == 200
+    assert gated.finished == 1
+
+
+async def test_a_handler_that_exits_fails_its_request_and_not_its_model(serve_models: Serve, until: Until) -> None:
+    class Exits(Model):
+        def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+            if payload["instances"]:
+                raise SystemExit(3)
+            return {"predictions": []}
+
+    async with serve_models(Exits("m")) as server:
+        await until(lambda: is_ready(server))
+        failed = await server.http.post("/v1/models/m:predict", json={"instances": [1]})
+        assert (failed.status_code, failed.json()) == (500, {"error": "SystemExit : 3"})
+        assert (await server.http.post("/v1/models/m:predict", json={"instances": []})).status_code == 200

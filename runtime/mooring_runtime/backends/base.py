@@ -10,6 +10,7 @@ from mooring_api.v2 import Datatype
 from mooring_runtime.datatypes import Array
 from mooring_runtime.errors import InferenceError, ServingError
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
+from mooring_runtime.schedule import PARAMETERS, priority_of
 from mooring_runtime.servable import ModelMetadata
 
 
@@ -32,6 +33,11 @@ class Job:
     batch_key: Hashable | None = field(default=None)
     """Jobs of equal keys may be stacked along their first dimension; None runs alone."""
     rows: int = 1
+
+    @property
+    def priority(self) -> int:
+        """As the request says."""
+        return priority_of(self.request.parameters)
 
 
 class Backend(Protocol):
@@ -71,7 +77,9 @@ def batch_key(request: InferRequest, inputs: Sequence[TypedArray]) -> tuple[Hash
     if len(rows) != 1 or None in rows:
         return None, 1
     shapes = tuple((tensor.datatype, tensor.array.shape[1:]) for tensor in inputs)
-    parameters = tuple(sorted((name, repr(value)) for name, value in request.parameters.items()))
+    parameters = tuple(
+        sorted((name, repr(value)) for name, value in request.parameters.items() if name not in PARAMETERS)
+    )
     return (shapes, parameters), max(1, *(row for row in rows if row is not None))
 
 

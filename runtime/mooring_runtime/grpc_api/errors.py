@@ -3,6 +3,7 @@
 from grpc import StatusCode
 
 from mooring_runtime.errors import (
+    DeadlineExceeded,
     InferenceError,
     InvalidInput,
     ModelLoadFailed,
@@ -22,6 +23,7 @@ STATUS: dict[type[ServingError], StatusCode] = {
     ModelNotReady: StatusCode.UNAVAILABLE,
     ServerNotReady: StatusCode.UNAVAILABLE,
     QueueFull: StatusCode.RESOURCE_EXHAUSTED,
+    DeadlineExceeded: StatusCode.DEADLINE_EXCEEDED,
     NotSupported: StatusCode.UNIMPLEMENTED,
     InferenceError: StatusCode.INTERNAL,
 }

@@ -63,7 +63,12 @@ class Servicer:
         size = request.ByteSize()
         infer_request = await self._threads.code(size, parse_request, request)
         response, headers = await self._dataplane.infer(
-            request.model_name, request.model_version or None, infer_request, _headers(context), "grpc"
+            request.model_name,
+            request.model_version or None,
+            infer_request,
+            _headers(context),
+            "grpc",
+            context.time_remaining(),
         )
         if headers:
             context.set_trailing_metadata(tuple((name.lower(), value) for name, value in headers.items()))

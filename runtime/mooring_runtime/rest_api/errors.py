@@ -9,6 +9,7 @@ import orjson
 from starlette.responses import Response
 
 from mooring_runtime.errors import (
+    DeadlineExceeded,
     InferenceError,
     InvalidInput,
     ModelLoadFailed,
@@ -28,6 +29,7 @@ STATUS: dict[type[ServingError], HTTPStatus] = {
     ModelNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     ServerNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     QueueFull: HTTPStatus.TOO_MANY_REQUESTS,
+    DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
     NotSupported: HTTPStatus.NOT_IMPLEMENTED,
     InferenceError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
