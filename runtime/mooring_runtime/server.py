@@ -25,6 +25,7 @@ from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.repository import ModelSource, Repository
 from mooring_runtime.rest_api.app import create_app
+from mooring_runtime.rest_api.drain import closing_while_draining
 from mooring_runtime.settings import Settings
 from mooring_runtime.threads import Threads
 
@@ -158,7 +159,7 @@ async def _rest_server(
 ) -> AsyncIterator[tuple[uvicorn.Server, int]]:
     sock = listen(settings.host, settings.http_port)
     config = uvicorn.Config(
-        create_app(dataplane, threads, settings.enable_docs_url),
+        closing_while_draining(create_app(dataplane, threads, settings.enable_docs_url), dataplane),
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -141,6 +141,53 @@ def test_a_process_with_a_hanging_model_still_ends(tmp_path: Path) -> None:
         asking.join(10)
 
 
+ECHO_MODEL = """
+from mooring_runtime import Model, ModelServer
+
+class Echo(Model):
+    def predict(self, payload, headers=None):
+        return {"predictions": payload["instances"]}
+
+ModelServer().start([Echo("m")])
+"""
+
+
+def test_sigterm_under_load_loses_no_request_of_clients_that_keep_their_connections(tmp_path: Path) -> None:
+    (tmp_path / "serve.py").write_text(ECHO_MODEL)
+    answered: list[int] = []
+    failed: list[str] = []
+
+    def load(url: str, leave: threading.Event) -> None:
+        """Ask without a pause until the server says that it drains, as a proxy that watches readiness does."""
+        with httpx.Client(timeout=20) as http:
+            while not leave.is_set():
+                try:
+                    answer = http.post(f"{url}/v1/models/m:predict", json={"instances": [1]})
+                except httpx.TransportError as exc:
+                    failed.append(repr(exc))
+                    return
+                answered.append(answer.status_code)
+                if answer.headers.get("connection") == "close":
+                    return
+
+    with started(str(tmp_path / "serve.py"), "--lame_duck_seconds", "1") as process:
+        with httpx.Client() as http:
+            poll(lambda: http.get(f"{process.url}/v2/health/ready").status_code == 200)
+        leave = threading.Event()
+        clients = [threading.Thread(target=load, args=(process.url, leave)) for _ in range(4)]
+        for client in clients:
+            client.start()
+        poll(lambda: len(answered) > 50)
+        process.child.send_signal(signal.SIGTERM)
+        for client in clients:
+            client.join(10)
+        assert not any(client.is_alive() for client in clients)
+        leave.set()
+        assert process.wait() == 0
+    assert failed == []
+    assert set(answered) == {200}
+
+
 def test_a_taken_port_is_named() -> None:
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
