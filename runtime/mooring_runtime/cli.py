@@ -31,6 +31,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _milliseconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of milliseconds from 0 to 10000")
+    return value
+
+
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port")
@@ -69,6 +79,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="requests that may wait for a model (%(default)s)",
     )
     flag(
+        "max_queue_delay_ms",
+        type=_milliseconds,
+        default=default.max_queue_delay_ms,
+        help="how long a batch that is not full waits for more rows (%(default)s)",
+    )
+    flag(
         "lame_duck_seconds",
         type=float,
         default=default.lame_duck_s,
@@ -104,7 +120,14 @@ def folder_models(settings: Settings, threads: Threads, metrics: Metrics) -> Mod
     found = layout.names()
     logger.info("Models in %s: %s", settings.model_dir, describe(found))
     source = FolderSource(
-        layout, settings.device, cpu_count(), settings.workers, settings.max_waiting, threads, metrics
+        layout,
+        settings.device,
+        cpu_count(),
+        settings.workers,
+        settings.max_waiting,
+        settings.max_queue_delay_ms,
+        threads,
+        metrics,
     )
     return Models(source, found, must_load=layout.single is not None)
 

@@ -65,6 +65,7 @@ class FolderSource:
     torch_threads: int
     concurrency: int
     max_waiting: int
+    max_queue_delay_ms: float
     threads: Threads
     metrics: Metrics
     versioned: bool = True
@@ -78,7 +79,13 @@ class FolderSource:
             raise ModelLoadFailed(f"{exc.filename} is not there any more.", "Put it back and load again.") from exc
         except MemoryError as exc:
             raise ModelLoadFailed("There is not enough memory for it.", "Raise the container's memory limit.") from exc
-        limits = LaneLimits(settings.max_waiting or self.max_waiting, backend.max_batch_rows, self.concurrency)
+        delay_ms = settings.max_queue_delay_ms if settings.max_queue_delay_ms is not None else self.max_queue_delay_ms
+        limits = LaneLimits(
+            settings.max_waiting or self.max_waiting,
+            backend.max_batch_rows,
+            settings.concurrency or self.concurrency,
+            delay_ms / 1000,
+        )
         return BackendServable(name, backend, limits, self.threads, self.metrics)
 
 

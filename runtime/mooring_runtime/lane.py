@@ -66,6 +66,8 @@ class LaneLimits:
     """Rows that run together at most; a larger job runs alone."""
     concurrency: int = 1
     """Batches that run at once."""
+    max_queue_delay_s: float = 0.0
+    """How long a batch that is not full may wait for more; 0 runs what is there."""
 
 
 class Lane(Generic[J, R]):
@@ -92,7 +94,7 @@ class Lane(Generic[J, R]):
         self._executor = executor
         self._limits = limits
         self._observe = observe
-        self._lock = threading.Lock()  # guards the next two: the loop appends, threads take
+        self._lock = threading.Condition()  # guards the next two: the loop puts, threads take
         self._waiting: Waiting[_Entry[J, R]] = Waiting()
         self._running = 0
 
@@ -114,6 +116,7 @@ class Lane(Generic[J, R]):
             if len(self._waiting) >= self._limits.max_waiting:
                 raise QueueFull(self._name, self._limits.max_waiting)
             self._waiting.put(entry)
+            self._lock.notify_all()
             start = self._running < self._limits.concurrency
             self._running += start
         if start:
@@ -141,7 +144,21 @@ class Lane(Generic[J, R]):
             if not self._waiting:
                 self._running -= 1
                 return []
-            return self._waiting.take(self._limits.max_batch_rows)
+            self._let_fill()
+            batch = self._waiting.take(self._limits.max_batch_rows)
+            self._running -= not batch  # all hung up while it filled
+            return batch
+
+    def _let_fill(self) -> None:
+        """With the lock: wait until the most urgent job's batch is full, or that job has waited long enough."""
+        while (first := next(iter(self._waiting), None)) is not None and first.batch_key is not None:
+            left_s = first.since + self._limits.max_queue_delay_s - time.perf_counter()
+            if left_s <= 0:
+                return
+            rows = sum(entry.rows for entry in self._waiting if entry.batch_key == first.batch_key)
+            if rows >= self._limits.max_batch_rows:
+                return
+            self._lock.wait(left_s)
 
     def _results(self, jobs: Sequence[J]) -> Sequence[R | Exception]:
         try:

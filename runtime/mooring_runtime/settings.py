@@ -31,6 +31,8 @@ class Settings:
     """Batches of one model that run at once, in this process: one copy of the model serves them all."""
     max_waiting: int = 256
     """Requests that may wait for one model."""
+    max_queue_delay_ms: float = 0.0
+    """How long a batch that is not full may wait for more rows."""
     lame_duck_s: float = 1.0
     """How long a server that is told to stop still accepts: endpoints are withdrawn while it is told."""
     grace_period_s: int = 30

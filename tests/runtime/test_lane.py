@@ -155,3 +155,33 @@ async def test_concurrency_runs_batches_side_by_side(executor: ThreadPoolExecuto
     assert lane.waiting == 1
     gate.opened.set()
     assert await asyncio.gather(*tasks) == [2, 4, 6]
+
+
+async def test_a_batch_waits_for_more_rows_and_runs_as_soon_as_it_is_full(executor: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    gate.opened.set()
+    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=3, max_queue_delay_s=60))
+    tasks = begin(lane, Number(1), Number(2))
+    await settle()
+    tasks += begin(lane, Number(3))
+    assert await asyncio.wait_for(asyncio.gather(*tasks), 10) == [2, 4, 6]
+    assert gate.batches == [[1, 2, 3]]
+
+
+async def test_a_batch_that_does_not_fill_runs_after_the_delay(executor: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    gate.opened.set()
+    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=3, max_queue_delay_s=0.02))
+    assert await asyncio.wait_for(lane.submit(Number(1)), 10) == 2
+
+
+async def test_a_lane_whose_jobs_all_left_while_it_filled_serves_the_next(executor: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    gate.opened.set()
+    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=2, max_queue_delay_s=0.02))
+    gone = begin(lane, Number(1))
+    await settle()
+    gone[0].cancel()
+    await asyncio.gather(*gone, return_exceptions=True)
+    assert await asyncio.wait_for(lane.submit(Number(2)), 10) == 4
+    assert gate.batches == [[2]]

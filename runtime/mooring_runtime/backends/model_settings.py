@@ -48,6 +48,10 @@ class ModelSettings(BaseModel):
     why it is 1 for programs and 32 for AlexNet."""
     max_waiting: Annotated[int, Field(ge=1)] | None = None
     """Requests that may wait before more are refused; the server's `--max_waiting` when left out."""
+    max_queue_delay_ms: Annotated[float, Field(ge=0, le=10_000)] | None = None
+    """How long a batch that is not full may wait for more rows; the server's `--max_queue_delay_ms` when left out."""
+    concurrency: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Batches that run at once; the server's `--workers` when left out."""
     top_k: Annotated[int, Field(ge=1, le=1000)] = 5
     """AlexNet: how many of the largest logits to answer."""
     class_names: tuple[str, ...] = ()
