@@ -1,4 +1,7 @@
-"""`mooring-runtime`: serve the models of a folder. Flags are KServe's, spelled with `_` or `-`."""
+"""`mooring-runtime`: serve the models of a folder; `mooring-runtime run FILE`: run a program written for KServe.
+
+Flags are KServe's, spelled with `_` or `-`.
+"""
 
 import argparse
 import sys
@@ -7,6 +10,7 @@ from pathlib import Path
 
 from mooring_runtime.backends.loading import import_torch
 from mooring_runtime.cpu_limit import cpu_count
+from mooring_runtime.errors import StartupError
 from mooring_runtime.folder_source import FolderSource, Layout, describe
 from mooring_runtime.logging import configure_logging, logger
 from mooring_runtime.metrics import Metrics
@@ -64,6 +68,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     flag("timeout_keep_alive", type=_positive, default=default.timeout_keep_alive_s, help="idle seconds (%(default)s)")
     flag("configure_logging", type=boolean, nargs="?", const=True, default=True, help="log as we like it (true)")
+    flag("log_config_file", default=default.log_config_file, help="logging of your own: json, yaml or ini file")
     for direction in ("send", "receive"):
         name = f"grpc_max_{direction}_message_length"
         flag(name, type=_positive, default=getattr(default, name), help="bytes (%(default)s)")
@@ -133,10 +138,18 @@ def folder_models(settings: Settings, threads: Threads, metrics: Metrics) -> Mod
 
 
 def main() -> None:
-    """Serve until told to stop, then leave."""
+    """Serve until told to stop, then leave; or run a user's program."""
+    if sys.argv[1:2] == ["run"]:
+        from mooring_runtime.compat import launcher  # serving a folder needs no import hooks
+
+        launcher.run(sys.argv[2:])
+        return
     settings, unknown = parse(sys.argv[1:], commands=("serve",))
     if settings.configure_logging:
-        configure_logging()
+        try:
+            configure_logging(settings.log_config_file)
+        except StartupError as exc:
+            sys.exit(str(exc))
     if unknown:
         logger.warning("Flags that the runtime does not have are ignored: %s", " ".join(unknown))
 

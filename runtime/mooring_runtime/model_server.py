@@ -1,10 +1,13 @@
 """`ModelServer`: serve models made by user code. Arguments that are not given come from the command line."""
 
+import argparse
 import sys
 from dataclasses import replace
 from typing import Any
 
-from mooring_runtime.cli import parse
+from fastapi import FastAPI
+
+from mooring_runtime.cli import add_flags, parse
 from mooring_runtime.errors import StartupError
 from mooring_runtime.logging import configure_logging
 from mooring_runtime.metrics import Metrics
@@ -12,6 +15,15 @@ from mooring_runtime.model import Model
 from mooring_runtime.sdk_source import RegisteredModels
 from mooring_runtime.server import Models, run
 from mooring_runtime.threads import Threads
+
+app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+"""Stands before the server's own routes: middleware and routes added before `start` act on all that is served.
+One per process, since KServe's programs import it by name; `start` alone reads it.
+"""
+
+parser = argparse.ArgumentParser(add_help=False)
+"""The server's flags, for `ArgumentParser(parents=[parser])`. Importing it parses nothing; `ModelServer()` does."""
+add_flags(parser)
 
 
 class ModelServer:
@@ -68,11 +80,14 @@ class ModelServer:
                 raise StartupError(f"start takes models, got a {type(model).__name__}.")
             self.register_model(model)
         if self.settings.configure_logging:
-            configure_logging()
+            try:
+                configure_logging(self.settings.log_config_file)
+            except StartupError as exc:
+                sys.exit(str(exc))
 
         def sources(threads: Threads, metrics: Metrics) -> Models:
             source = RegisteredModels(self._registered.values(), self.settings.max_waiting, metrics)
             return Models(source, list(self._registered), must_load=True)
 
-        if status := run(self.settings, sources, None):
+        if status := run(self.settings, sources, None, app):
             sys.exit(status)

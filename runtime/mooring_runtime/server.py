@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from mooring_runtime.cpu_limit import cpu_count
@@ -24,7 +25,7 @@ from mooring_runtime.errors import StartupError
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.repository import ModelSource, Repository
-from mooring_runtime.rest_api.app import create_app
+from mooring_runtime.rest_api.app import create_app, in_front
 from mooring_runtime.rest_api.drain import closing_while_draining
 from mooring_runtime.settings import Settings
 from mooring_runtime.threads import Threads
@@ -98,7 +99,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, models: Callable[[Threads, Metrics], Models], warm: Callable[[], object] | None = None
+    settings: Settings,
+    models: Callable[[Threads, Metrics], Models],
+    warm: Callable[[], object] | None = None,
+    front: FastAPI | None = None,
 ) -> AsyncIterator[Running]:
     """A server that listens for the block and drains after it.
 
@@ -106,13 +110,17 @@ async def running(
         settings: How to run.
         models: Makes what to serve, given the pools and metrics to serve it with.
         warm: Called in a loader thread right after listening (imports torch).
+        front: An application of the user's, whose middleware and routes stand before ours.
     """
     threads, metrics = Threads.for_cpus(cpu_count()), new_metrics()
     try:
         async with asyncio.TaskGroup() as tasks:
             chosen = models(threads, metrics)
             dataplane = DataPlane(Repository(chosen.source, tasks, metrics), metrics)
-            async with _transports(settings, dataplane, threads, tasks) as address:
+            app = create_app(dataplane, threads, settings.enable_docs_url)
+            if front is not None:
+                app = in_front(front, app)
+            async with _transports(settings, app, dataplane, threads, tasks) as address:
                 if warm is not None:
                     tasks.create_task(threads.load(warm))
                 starting = tasks.create_task(_start_models(dataplane, chosen))
@@ -135,10 +143,10 @@ async def _start_models(dataplane: DataPlane, models: Models) -> None:
 
 @asynccontextmanager
 async def _transports(
-    settings: Settings, dataplane: DataPlane, threads: Threads, tasks: asyncio.TaskGroup
+    settings: Settings, app: FastAPI, dataplane: DataPlane, threads: Threads, tasks: asyncio.TaskGroup
 ) -> AsyncIterator[Address]:
     """Both transports for the block; on the way out they stop accepting and finish what is in flight, together."""
-    async with _rest_server(settings, dataplane, threads, tasks) as (http, http_port):
+    async with _rest_server(settings, app, dataplane, tasks) as (http, http_port):
         if not settings.enable_grpc:
             yield Address(settings.host, http_port, None)
             return
@@ -155,11 +163,11 @@ async def _transports(
 
 @asynccontextmanager
 async def _rest_server(
-    settings: Settings, dataplane: DataPlane, threads: Threads, tasks: asyncio.TaskGroup
+    settings: Settings, app: FastAPI, dataplane: DataPlane, tasks: asyncio.TaskGroup
 ) -> AsyncIterator[tuple[uvicorn.Server, int]]:
     sock = listen(settings.host, settings.http_port)
     config = uvicorn.Config(
-        closing_while_draining(create_app(dataplane, threads, settings.enable_docs_url), dataplane),
+        closing_while_draining(app, dataplane),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -178,7 +186,10 @@ async def _rest_server(
 
 
 async def serve(
-    settings: Settings, models: Callable[[Threads, Metrics], Models], warm: Callable[[], object] | None = None
+    settings: Settings,
+    models: Callable[[Threads, Metrics], Models],
+    warm: Callable[[], object] | None = None,
+    front: FastAPI | None = None,
 ) -> None:
     """Serve until a signal comes, then drain. A second signal skips the lame-duck time.
 
@@ -195,7 +206,7 @@ async def serve(
         loop.add_signal_handler(number, signalled)
     failure: BaseException | None = None
     try:
-        async with running(settings, models, warm) as server:
+        async with running(settings, models, warm, front) as server:
             await stop.wait()
             logger.info("Stopping: not ready any more")
             server.dataplane.draining.set()
@@ -213,11 +224,16 @@ async def serve(
     logger.info("Stopped")
 
 
-def run(settings: Settings, models: Callable[[Threads, Metrics], Models], warm: Callable[[], object] | None) -> int:
+def run(
+    settings: Settings,
+    models: Callable[[Threads, Metrics], Models],
+    warm: Callable[[], object] | None,
+    front: FastAPI | None = None,
+) -> int:
     """Serve on an event loop of our own; answers the exit status. Call it from the main thread."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(settings, models, warm))
+            runner.run(serve(settings, models, warm, front))
     except StartupError as exc:
         logger.error("%s", exc)
         return 1

@@ -19,6 +19,8 @@ class Settings:
     enable_grpc: bool = True
     enable_docs_url: bool = False
     configure_logging: bool = True
+    log_config_file: str | None = None
+    """A json, yaml or ini file for Python's logging; ours when None."""
     timeout_keep_alive_s: int = 65
     """Longer than the idle timeout of the proxies in front."""
     grpc_max_send_message_length: int = EIGHT_MIB

@@ -35,3 +35,9 @@ def create_app(dataplane: DataPlane, threads: Threads, docs: bool = False) -> Fa
 
     app.add_api_route("/metrics", metrics, methods=["GET"], response_model=None)
     return app
+
+
+def in_front(front: FastAPI, app: FastAPI) -> FastAPI:
+    """Put `front`'s middleware and routes before `app`: what `front` has no route for, `app` answers."""
+    front.router.default = app
+    return front

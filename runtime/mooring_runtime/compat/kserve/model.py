@@ -1,0 +1,5 @@
+"""`kserve.model`."""
+
+from mooring_runtime.model import InferenceVerb, Model
+
+__all__ = ["InferenceVerb", "Model"]
