@@ -1,6 +1,8 @@
+import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,9 @@ from mooring_runtime.errors import InvalidInput
 from mooring_runtime.predict_response import get_predict_response
 
 RUN = (sys.executable, "-m", "mooring_runtime", "run")
+
+PROGRAMS = Path(__file__).parent.parent / "golden" / "kserve_programs"
+"""Seeds 000 and 003 as they stand."""
 
 SHOW_ARGUMENTS = "import sys; print(__name__, sys.argv[1:], sys.path[0])"
 
@@ -80,7 +85,7 @@ def finished(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def served(program: Path, *arguments: str) -> Iterator[str]:
-    """The address of a program's server, told by its log."""
+    """The address of a program's server that is ready; its log tells it."""
     common = ("--host", "127.0.0.1", "--http_port", "0", "--grpc_port", "0", "--lame_duck_seconds", "0")
     with subprocess.Popen([*RUN, str(program), *common, *arguments], stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr is not None
@@ -92,7 +97,12 @@ def served(program: Path, *arguments: str) -> Iterator[str]:
                     break
             assert lines, "no log"
             assert "Listening on http://" in lines[-1], "".join(lines)
-            yield lines[-1].split("Listening on ")[1].strip()
+            url = lines[-1].split("Listening on ")[1].strip()
+            deadline = time.monotonic() + 20
+            while httpx.get(f"{url}/v2/health/ready").status_code != 200:
+                assert time.monotonic() < deadline, "not ready"
+                time.sleep(0.02)
+            yield url
         finally:
             child.terminate()
             child.communicate(timeout=30)
@@ -192,3 +202,36 @@ def test_a_v2_answer_is_one_output_with_the_request_s_id(result: Any, datatype: 
 def test_a_v2_answer_of_no_datatype_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no datatype"):
         get_predict_response(InferRequest("m", []), [{"a": 1}], "m")
+
+
+@pytest.fixture(scope="module")
+def torch_home(tmp_path_factory: pytest.TempPathFactory, alexnet_weights: Path) -> Path:
+    """A cache of torch's as it is after a download, since `pretrained=True` asks for a hub that tests cannot reach."""
+    import torch
+    from safetensors.torch import load_file
+
+    home = tmp_path_factory.mktemp("torch")
+    (home / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(
+        load_file(alexnet_weights / "model.safetensors"), home / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth"
+    )
+    return home
+
+
+@pytest.mark.parametrize("seed", ["000", "003"])
+def test_an_alexnet_program_answers_an_image(
+    seed: str, torch_home: Path, jpeg: Callable[[int, int], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(torch_home))
+    image = jpeg(300, 260)
+    raw = len(image).to_bytes(4, "little") + image
+    tensor = {"name": "x", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": len(raw)}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"}
+    program = PROGRAMS / f"seed_{seed}_model_grpc.py"
+    with served(program, "--model_name", "custom-model") as url, httpx.Client(base_url=url, timeout=30) as http:
+        answer = http.post("/v2/models/custom-model/infer", content=head + raw, headers=headers)
+        assert answer.status_code == 200, answer.text
+        (output,) = answer.json()["outputs"]
+        assert (output["name"], output["shape"]) == ("output-0", [1, 5])
+        assert output["data"] == sorted(output["data"], reverse=True)
