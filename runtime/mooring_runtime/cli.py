@@ -69,6 +69,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     flag("timeout_keep_alive", type=_positive, default=default.timeout_keep_alive_s, help="idle seconds (%(default)s)")
     flag("configure_logging", type=boolean, nargs="?", const=True, default=True, help="log as we like it (true)")
     flag("log_config_file", default=default.log_config_file, help="logging of your own: json, yaml or ini file")
+    flag("client_timeout", type=_positive, default=default.client_timeout_s, help="seconds to send in (%(default)s)")
     for direction in ("send", "receive"):
         name = f"grpc_max_{direction}_message_length"
         flag(name, type=_positive, default=getattr(default, name), help="bytes (%(default)s)")
@@ -115,6 +116,7 @@ def parse(argv: Sequence[str], commands: Sequence[str] = ()) -> tuple[Settings, 
     values = {name: value for name, value in vars(args).items() if name != "command"}
     values["lame_duck_s"] = values.pop("lame_duck_seconds")
     values["grace_period_s"] = values.pop("grace_period")
+    values["client_timeout_s"] = values.pop("client_timeout")
     values["timeout_keep_alive_s"] = values.pop("timeout_keep_alive")
     return Settings(**values), unknown
 

@@ -27,6 +27,7 @@ from mooring_runtime.metrics import Metrics
 from mooring_runtime.repository import ModelSource, Repository
 from mooring_runtime.rest_api.app import create_app, in_front
 from mooring_runtime.rest_api.drain import closing_while_draining
+from mooring_runtime.rest_api.patience import impatient
 from mooring_runtime.settings import Settings
 from mooring_runtime.threads import Threads
 
@@ -168,6 +169,7 @@ async def _rest_server(
     sock = listen(settings.host, settings.http_port)
     config = uvicorn.Config(
         closing_while_draining(app, dataplane),
+        http=impatient(settings.client_timeout_s),
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -23,6 +23,8 @@ class Settings:
     """A json, yaml or ini file for Python's logging; ours when None."""
     timeout_keep_alive_s: int = 65
     """Longer than the idle timeout of the proxies in front."""
+    client_timeout_s: int = 30
+    """How long a client may take to send a request's headers, and may pause within its body."""
     grpc_max_send_message_length: int = EIGHT_MIB
     grpc_max_receive_message_length: int = EIGHT_MIB
     model_name: str = "model"

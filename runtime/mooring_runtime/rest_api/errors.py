@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from mooring_runtime.errors import (
@@ -33,6 +34,9 @@ STATUS: dict[type[ServingError], HTTPStatus] = {
     NotSupported: HTTPStatus.NOT_IMPLEMENTED,
     InferenceError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's number; nobody reads it but the metrics of a proxy."""
 
 _RETRY_SOON = {HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"}}
 
@@ -62,6 +66,8 @@ def answering_errors(endpoint: Callable[..., Awaitable[Response]]) -> Callable[.
     async def guarded(*args: Any, **kwargs: Any) -> Response:
         try:
             return await endpoint(*args, **kwargs)
+        except ClientDisconnect:  # half-way through its body
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
         except Exception as exc:  # the edge of the transport
             return error_response(exc)
 

@@ -12,8 +12,7 @@ from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InvalidInput, ModelNotReady
 from mooring_runtime.infer_type import InferResponse
 from mooring_runtime.rest_api.disconnect import while_connected
-from mooring_runtime.rest_api.errors import answering_errors, json_response
-from mooring_runtime.rest_api.v2 import CLIENT_CLOSED_REQUEST
+from mooring_runtime.rest_api.errors import CLIENT_CLOSED_REQUEST, answering_errors, json_response
 from mooring_runtime.rest_api.v2_wire import response_document
 from mooring_runtime.threads import Threads
 

@@ -10,13 +10,10 @@ from starlette.responses import Response
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InvalidInput, ModelNotReady
 from mooring_runtime.rest_api.disconnect import while_connected
-from mooring_runtime.rest_api.errors import answering_errors, json_response
+from mooring_runtime.rest_api.errors import CLIENT_CLOSED_REQUEST, answering_errors, json_response
 from mooring_runtime.rest_api.v2_wire import HEADER_LENGTH, parse_request, render_response
 from mooring_runtime.servable import TensorMetadata
 from mooring_runtime.threads import Threads
-
-CLIENT_CLOSED_REQUEST = 499
-"""nginx's number; nobody reads it but the metrics of a proxy."""
 
 
 class V2Endpoints:
