@@ -10,10 +10,39 @@ fetching models (the agent does), Kubernetes, anything that imports torch before
             return {"predictions": [2 * x for x in payload["instances"]]}
 
     ModelServer().start([Doubler("doubler")])
+
+The SDK has KServe's names at KServe's places, so that a model written for it changes only its import line, or not even
+that: `mooring-runtime run model.py`.
 """
 
+from mooring_runtime import errors, logging, model_server, utils
 from mooring_runtime.infer_type import InferInput, InferOutput, InferRequest, InferResponse, RequestedOutput
+from mooring_runtime.inference_client import (
+    InferenceGRPCClient,
+    InferenceRESTClient,
+    InferenceServerClient,
+    RESTConfig,
+)
 from mooring_runtime.model import Model
 from mooring_runtime.model_server import ModelServer
+from mooring_runtime.predictor_config import PredictorConfig, PredictorProtocol
 
-__all__ = ["InferInput", "InferOutput", "InferRequest", "InferResponse", "Model", "ModelServer", "RequestedOutput"]
+__all__ = [
+    "InferInput",
+    "InferOutput",
+    "InferRequest",
+    "InferResponse",
+    "InferenceGRPCClient",
+    "InferenceRESTClient",
+    "InferenceServerClient",
+    "Model",
+    "ModelServer",
+    "PredictorConfig",
+    "PredictorProtocol",
+    "RESTConfig",
+    "RequestedOutput",
+    "errors",
+    "logging",
+    "model_server",
+    "utils",
+]

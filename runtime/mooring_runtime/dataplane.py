@@ -1,6 +1,8 @@
 """What every transport asks: health, metadata, inference, repository. Knows no HTTP and no gRPC."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -10,7 +12,7 @@ from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.repository import IndexEntry, Repository
 from mooring_runtime.schedule import deadline, priority_of, timeout_s
-from mooring_runtime.servable import Headers, ModelMetadata
+from mooring_runtime.servable import Headers, ModelMetadata, Servable
 
 SERVER_NAME = "mooring"
 EXTENSIONS = ("model_repository_extension", "binary_tensor_data")
@@ -107,15 +109,23 @@ class DataPlane:
 
     async def predict(self, name: str, body: Any, headers: Headers) -> tuple[Any, Headers]:
         """Answer a v1 request."""
-        with self.repository.lease(name) as serving, self.metrics.request(name, "v1"):
-            async with deadline(name, timeout_s({}, headers)):
-                return await serving.servable.predict(body, headers)
+        return await self._v1(name, headers, lambda servable: servable.predict(body, headers))
 
     async def explain(self, name: str, body: Any, headers: Headers) -> tuple[Any, Headers]:
         """Explain a v1 request."""
-        with self.repository.lease(name) as serving, self.metrics.request(name, "v1"):
+        return await self._v1(name, headers, lambda servable: servable.explain(body, headers))
+
+    async def _v1(
+        self, name: str, headers: Headers, call: Callable[[Servable], Awaitable[tuple[Any, Headers]]]
+    ) -> tuple[Any, Headers]:
+        with ExitStack() as request:
+            serving = request.enter_context(self.repository.lease(name))
+            request.enter_context(self.metrics.request(name, "v1"))
             async with deadline(name, timeout_s({}, headers)):
-                return await serving.servable.explain(body, headers)
+                result, told = await call(serving.servable)
+            if isinstance(result, AsyncIterator):
+                return _held(result, request.pop_all()), told
+            return result, told
 
     def index(self, ready_only: bool) -> list[IndexEntry]:
         """All known models with their states."""
@@ -148,3 +158,10 @@ class DataPlane:
                 raise failure
         self.started = True
         return failures
+
+
+async def _held(pieces: AsyncIterator[Any], request: ExitStack) -> AsyncIterator[Any]:
+    """The pieces of an answer; its request is under way, and its model is kept, until the last one."""
+    with request:
+        async for piece in pieces:
+            yield piece

@@ -1,124 +1,29 @@
 """Requests and responses of the data plane: the same values whether they came by REST, by gRPC or from a user's code.
 
-Names and constructor arguments are KServe's, so that a model written for it finds what it expects. A tensor holds
-either raw bytes (binary REST, gRPC) or values (JSON, numpy); `as_numpy` reads both, `data` shows both as values.
+Names and constructor arguments are KServe's, so that a model written for it finds what it expects.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
+import orjson
 
-from mooring_api.v2 import Datatype
-from mooring_runtime.codec import Buffer, check_shape, decode_json, decode_raw, encode_raw
-from mooring_runtime.datatypes import NUMPY_TYPES, Array, datatype_of, parse_datatype
+from mooring_runtime.codec import Buffer
 from mooring_runtime.errors import InvalidInput
+from mooring_runtime.frames import frame
+from mooring_runtime.infer_tensor import InferInput, InferOutput, InferTensor, Parameters
 
-Parameters = dict[str, Any]
+__all__ = [
+    "InferInput",
+    "InferOutput",
+    "InferRequest",
+    "InferResponse",
+    "InferTensor",
+    "Parameters",
+    "RequestedOutput",
+]
 
-
-class InferTensor:
-    """A named tensor. `data` may be a flat or nested list, or a numpy array of the same type and shape."""
-
-    def __init__(
-        self,
-        name: str,
-        shape: Sequence[int],
-        datatype: str,
-        data: list[Any] | Array | None = None,
-        parameters: Mapping[str, Any] | None = None,
-        raw: Buffer | None = None,
-    ) -> None:
-        self.name = name
-        self.datatype = parse_datatype(datatype, name)
-        self.shape = check_shape(name, list(shape))
-        self.parameters: Parameters = dict(parameters or {})
-        self._data = data
-        self._raw = raw
-        self._array: Array | None = None
-
-    @property
-    def is_raw(self) -> bool:
-        """Whether the tensor came as raw bytes."""
-        return self._raw is not None
-
-    def as_numpy(self) -> Array:
-        """The tensor as an array of its shape; a read-only view where it came as raw bytes.
-
-        Raises:
-            InvalidInput: the data does not fit shape and datatype.
-        """
-        if self._array is None:
-            self._array = self._decode()
-        return self._array
-
-    def _decode(self) -> Array:
-        if self._raw is not None:
-            return decode_raw(self.name, self.datatype, self.shape, self._raw)
-        if isinstance(self._data, np.ndarray):
-            if self._data.size != np.prod(self.shape, dtype=int):
-                raise InvalidInput(
-                    f"tensor '{self.name}': an array of shape {self._data.shape} cannot be {list(self.shape)}"
-                )
-            return self._data.astype(NUMPY_TYPES[self.datatype], copy=False).reshape(self.shape)
-        return decode_json(self.name, self.datatype, self.shape, self._data if self._data is not None else [])
-
-    @property
-    def data(self) -> list[Any]:
-        """The elements as a list: as given, or decoded from raw bytes (flat)."""
-        if isinstance(self._data, list):
-            return self._data
-        values: list[Any] = self.as_numpy().ravel().tolist()
-        return values
-
-    def as_raw(self) -> Buffer:
-        """The tensor as raw bytes, without a copy where it came that way."""
-        return self._raw if self._raw is not None else encode_raw(self.datatype, self.as_numpy())
-
-    def set_data_from_numpy(self, array: Array, binary_data: bool = True) -> None:
-        """Take `array` as the tensor's data.
-
-        Raises:
-            InvalidInput: its type or shape is not the tensor's.
-        """
-        if datatype_of(array) is not self.datatype:
-            expected = NUMPY_TYPES[self.datatype]
-            raise InvalidInput(f"got unexpected datatype {array.dtype} from numpy array, expected {expected}")
-        if array.shape != self.shape:
-            raise InvalidInput(
-                f"got unexpected numpy array shape {list(array.shape)}, expected {list(self.shape)}",
-            )
-        self._data, self._array = array, array
-        self._raw = bytes(encode_raw(self.datatype, array)) if binary_data else None
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self) or not isinstance(other, InferTensor):
-            return NotImplemented
-        same_head = (self.name, self.shape, self.datatype, self.parameters) == (
-            other.name,
-            other.shape,
-            other.datatype,
-            other.parameters,
-        )
-        return same_head and bytes(self.as_raw()) == bytes(other.as_raw())
-
-    __hash__ = None  # type: ignore[assignment] # mutable, as KServe's
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(name={self.name!r}, shape={list(self.shape)}, datatype={self.datatype.value!r})"
-
-
-class InferInput(InferTensor):
-    """An input tensor."""
-
-
-class InferOutput(InferTensor):
-    """An output tensor."""
-
-    @classmethod
-    def from_numpy(cls, name: str, array: Array, datatype: Datatype | None = None) -> "InferOutput":
-        """An output that carries `array` itself."""
-        return cls(name, array.shape, datatype or datatype_of(array), data=array)
+T = TypeVar("T", bound=InferTensor)
 
 
 class RequestedOutput:
@@ -135,6 +40,31 @@ class RequestedOutput:
         return wish if isinstance(wish, bool) else None
 
 
+def _with_raw(tensors: Sequence[T], raw: Sequence[Buffer] | None, what: str) -> list[T]:
+    """The tensors, with their raw bytes where these come apart from them."""
+    if raw and len(raw) != len(tensors):
+        raise InvalidInput(f"{len(tensors)} {what}s do not fit {len(raw)} raw {what} contents")
+    return (
+        [
+            type(tensor)(tensor.name, tensor.shape, tensor.datatype, parameters=tensor.parameters, raw=contents)
+            for tensor, contents in zip(tensors, raw, strict=True)
+        ]
+        if raw
+        else list(tensors)
+    )
+
+
+def _plain(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with lists for its arrays."""
+    plain: dict[str, Any] = orjson.loads(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
+    return plain
+
+
+def _frame(tensors: Sequence[InferTensor]) -> Any:
+    """The tensors as the columns of a pandas DataFrame."""
+    return frame({tensor.name: tensor.as_numpy().ravel().tolist() for tensor in tensors})
+
+
 class InferRequest:
     """A v2 inference request."""
 
@@ -143,6 +73,7 @@ class InferRequest:
         model_name: str,
         infer_inputs: list[InferInput],
         request_id: str | None = None,
+        raw_inputs: Sequence[Buffer] | None = None,
         from_grpc: bool = False,
         parameters: Mapping[str, Any] | None = None,
         request_outputs: list[RequestedOutput] | None = None,
@@ -151,7 +82,7 @@ class InferRequest:
         self.model_name = model_name
         self.model_version = model_version
         self.id = request_id
-        self.inputs = infer_inputs
+        self.inputs = _with_raw(infer_inputs, raw_inputs, "input")
         self.parameters: Parameters = dict(parameters or {})
         self.request_outputs = request_outputs
         self.from_grpc = from_grpc
@@ -170,9 +101,48 @@ class InferRequest:
         """The input of that name, or None."""
         return next((tensor for tensor in self.inputs if tensor.name == name), None)
 
+    @classmethod
+    def from_bytes(cls, body: bytes, json_length: int, model_name: str) -> "InferRequest":
+        """Read a binary REST body."""
+        from mooring_runtime.rest_api.v2_wire import parse_request
+
+        return parse_request(body, str(json_length), model_name)
+
+    def to_rest(self) -> tuple[dict[str, Any] | bytes, int | None]:
+        """The REST body: a document and None, or bytes and the length of their JSON part where a tensor is raw."""
+        from mooring_runtime.rest_api.v2_client_wire import request_document, write
+
+        document, tail = request_document(self)
+        return write(document, tail) if tail else (_plain(document), None)
+
+    def to_grpc(self) -> Any:
+        """The ModelInferRequest message."""
+        from mooring_runtime.grpc_api.wire import render_request
+
+        return render_request(self)
+
+    def as_dataframe(self) -> Any:
+        """The inputs as the columns of a pandas DataFrame; needs pandas."""
+        return _frame(self.inputs)
+
 
 class InferResponse:
-    """A v2 inference response."""
+    """A v2 inference response.
+
+    Args:
+        response_id: The request's id.
+        model_name: Who answers.
+        infer_outputs: All outputs that were computed.
+        model_version: Which version answers.
+        raw_outputs: Raw bytes of the outputs, where they come apart from them.
+        from_grpc: Whether it came by gRPC.
+        parameters: Of the response.
+        use_binary_outputs: Kept for KServe's callers: the transport reads the wish from the request.
+        requested_outputs: Those to keep, in this order.
+
+    Raises:
+        InvalidInput: a requested output is not there.
+    """
 
     def __init__(
         self,
@@ -180,14 +150,77 @@ class InferResponse:
         model_name: str,
         infer_outputs: list[InferOutput],
         model_version: str | None = None,
+        raw_outputs: Sequence[Buffer] | None = None,
+        from_grpc: bool = False,
         parameters: Mapping[str, Any] | None = None,
+        use_binary_outputs: bool = False,
+        requested_outputs: Sequence[RequestedOutput] | None = None,
     ) -> None:
         self.id = response_id
         self.model_name = model_name
         self.model_version = model_version
-        self.outputs = infer_outputs
+        self.outputs = _with_raw(infer_outputs, raw_outputs, "output")
         self.parameters: Parameters = dict(parameters or {})
+        self.from_grpc = from_grpc
+        self.use_binary_outputs = use_binary_outputs
+        if requested_outputs:
+            self.outputs = [self._wanted(wish) for wish in requested_outputs]
+
+    def __str__(self) -> str:
+        """As KServe's client prints it."""
+        outputs = ",".join(
+            f'"name": "{output.name}","shape": {list(output.shape)},"datatype": "{output.datatype}",'
+            f'"data": {output.as_numpy().ravel().tolist()},"parameters": {output.parameters}'
+            for output in self.outputs
+        )
+        return (
+            f'"id": "{self.id}","model_name": "{self.model_name}","outputs": [{outputs}],'
+            f'"parameters": {self.parameters},"from_grpc": {self.from_grpc}'
+        )
+
+    def _wanted(self, wish: RequestedOutput) -> InferOutput:
+        output = self.get_output_by_name(wish.name)
+        if output is None:
+            raise InvalidInput(f"Unexpected inference output '{wish.name}' for model '{self.model_name}'")
+        return output
 
     def get_output_by_name(self, name: str) -> InferOutput | None:
         """The output of that name, or None."""
         return next((tensor for tensor in self.outputs if tensor.name == name), None)
+
+    @classmethod
+    def from_grpc_message(cls, message: Any) -> "InferResponse":
+        """Read a ModelInferResponse message."""
+        from mooring_runtime.grpc_api.wire import parse_response
+
+        return parse_response(message)
+
+    @classmethod
+    def from_rest(cls, document: Mapping[str, Any]) -> "InferResponse":
+        """Read a JSON response."""
+        from mooring_runtime.rest_api.v2_client_wire import response_of
+
+        return response_of(document, memoryview(b""))
+
+    @classmethod
+    def from_bytes(cls, body: bytes, json_length: int) -> "InferResponse":
+        """Read a binary REST response."""
+        from mooring_runtime.rest_api.v2_client_wire import parse_response
+
+        return parse_response(body, str(json_length))
+
+    def to_rest(self) -> tuple[dict[str, Any] | bytes, int | None]:
+        """The REST body: a document and None, or bytes and the length of their JSON part where it is to be binary."""
+        from mooring_runtime.rest_api.v2_wire import HEADER_LENGTH, render_response, response_document
+
+        if not self.use_binary_outputs:
+            return _plain(response_document(self)), None
+        wish = InferRequest(self.model_name, [], parameters={"binary_data_output": True})
+        body, headers = render_response(self, wish)
+        return body, int(headers[HEADER_LENGTH])
+
+    def to_grpc(self) -> Any:
+        """The ModelInferResponse message."""
+        from mooring_runtime.grpc_api.wire import render_response
+
+        return render_response(self, InferRequest(self.model_name, []))

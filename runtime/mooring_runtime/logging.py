@@ -1,70 +1,103 @@
-"""Logging of the runtime: plain lines on stderr, one per state change, none per request unless asked for."""
+"""Logging of the runtime, under the names that KServe's users configure: `kserve`, `kserve.trace`, `uvicorn.access`.
+
+Lines have KServe's shape. One line per state change; per request only what is asked for: `--enable_latency_logging`
+writes to `kserve.trace`, an access log is written where `uvicorn.access` was given a handler.
+Source of names and formats: spec, runtime.md section 3.3.
+"""
 
 import json
 import logging
-import logging.config
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mooring_runtime.errors import StartupError
 
-logger = logging.getLogger("mooring.runtime")
+logger = logging.getLogger("kserve")
+trace_logger = logging.getLogger("kserve.trace")
+
+_DATE = "%Y-%m-%d %H:%M:%S"
+_WHEN = "%(asctime)s.%(msecs)03d"
 
 LOG_CONFIG: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "plain": {
-            "format": "%(asctime)s.%(msecs)03d %(process)d %(name)s %(levelname)s [%(module)s:%(lineno)s] %(message)s",
-            "datefmt": "%Y-%m-%d %H:%M:%S",
+        "kserve": {
+            "()": "logging.Formatter",
+            "fmt": f"{_WHEN} %(process)s %(name)s %(levelname)s [%(filename)s:%(funcName)s():%(lineno)s] %(message)s",
+            "datefmt": _DATE,
+        },
+        "kserve_trace": {
+            "()": "logging.Formatter",
+            "fmt": f"{_WHEN} %(process)s %(name)s %(message)s",
+            "datefmt": _DATE,
+        },
+        "uvicorn": {
+            "()": "uvicorn.logging.DefaultFormatter",
+            "fmt": f"{_WHEN} %(process)s %(name)s %(levelprefix)s %(message)s",
+            "datefmt": _DATE,
+            "use_colors": None,
         },
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.stderr"}},
+    "handlers": {
+        name: {"formatter": name, "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+        for name in ("kserve", "kserve_trace", "uvicorn")
+    },
     "loggers": {
-        "mooring": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        "kserve": {"handlers": ["kserve"], "level": "INFO", "propagate": False},
+        "kserve.trace": {"handlers": ["kserve_trace"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["uvicorn"], "level": "WARNING", "propagate": False},
     },
 }
+"""What is installed when nothing else is given."""
+
+KSERVE_LOG_CONFIG = LOG_CONFIG
+"""KServe's name for it."""
+
+
+def default_config(level: str = "INFO") -> dict[str, Any]:
+    """`LOG_CONFIG`, with `level` for our own two loggers (the variable KSERVE_LOGLEVEL)."""
+    ours = {name: LOG_CONFIG["loggers"][name] | {"level": level.upper()} for name in ("kserve", "kserve.trace")}
+    return LOG_CONFIG | {"loggers": LOG_CONFIG["loggers"] | ours}
 
 
 def configure_logging(log_config: dict[str, Any] | str | None = None) -> None:
-    """Configure logging as KServe's function of that name does.
+    """Configure logging as the user wants it.
 
     Args:
-        log_config: A dict for `logging.config`, or a file: `.json`, `.yaml` or `.yml`, else ini. None installs
-            `LOG_CONFIG`, unless the process configured the root logger itself: then it keeps what it has.
+        log_config: A dict for `logging.config.dictConfig`; the path of a file that holds one (`.json`, `.yaml`,
+            `.yml`); the path of a file in `logging.config`'s own format (any other name); or None for
+            `default_config`, which leaves a process alone that has configured logging already.
 
     Raises:
-        StartupError: the file cannot be read, or is no logging configuration.
+        StartupError: it cannot be read, or is no configuration; the text names it.
     """
+    import logging.config
+
     if log_config is None:
-        if not logging.getLogger("mooring").hasHandlers():
-            logging.config.dictConfig(LOG_CONFIG)
+        if not logger.hasHandlers():
+            logging.config.dictConfig(default_config(os.environ.get("KSERVE_LOGLEVEL", "INFO")))
         return
     try:
-        _configure(log_config)
+        if isinstance(log_config, dict):
+            logging.config.dictConfig(log_config)
+        elif (file := Path(log_config)).suffix in _READERS:
+            logging.config.dictConfig(_READERS[file.suffix](file.read_text("utf-8")))
+        else:
+            logging.config.fileConfig(file, disable_existing_loggers=False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as exc:
         raise StartupError(f"Cannot configure logging from {log_config}: {exc}. Correct --log_config_file.") from exc
 
 
-def _configure(log_config: dict[str, Any] | str) -> None:
-    if isinstance(log_config, dict):
-        logging.config.dictConfig(log_config)
-        return
-    path = Path(log_config)
-    match path.suffix:
-        case ".json":
-            logging.config.dictConfig(json.loads(path.read_text("utf-8")))
-        case ".yaml" | ".yml":
-            logging.config.dictConfig(_read_yaml(path))
-        case _:
-            logging.config.fileConfig(path, disable_existing_loggers=False)
-
-
-def _read_yaml(path: Path) -> Any:
+def _read_yaml(text: str) -> Any:
     import yaml  # only those who have such a file need it
 
     try:
-        return yaml.safe_load(path.read_text("utf-8"))
+        return yaml.safe_load(text)
     except yaml.YAMLError as exc:
         raise ValueError(str(exc)) from exc
+
+
+_READERS: dict[str, Callable[[str], Any]] = {".json": json.loads, ".yaml": _read_yaml, ".yml": _read_yaml}

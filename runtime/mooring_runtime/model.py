@@ -7,7 +7,11 @@ from typing import Any
 
 from mooring_runtime.errors import InvalidInput, NotSupported
 from mooring_runtime.infer_type import InferRequest
+from mooring_runtime.predictor import Predictor
+from mooring_runtime.predictor_config import PredictorConfig, PredictorProtocol
 from mooring_runtime.servable import Headers
+
+__all__ = ["InferenceVerb", "Model", "PredictorConfig", "PredictorProtocol"]
 
 
 class InferenceVerb(Enum):
@@ -24,17 +28,33 @@ class Model:
     model's own: sync handlers never overlap, async ones do where they await. v1 requests hand over the decoded body
     (dict), v2 and gRPC an `InferRequest`.
 
+    A handler may be a generator, sync or async: what it yields goes to the client piece by piece.
+
     Args:
         name: The model's name in URLs.
         return_response_headers: Whether `predict` and `postprocess` get a third argument, a dict of headers to send.
+        predictor_config: The predictor that this model stands in front of; the server's own flags when None.
     """
 
-    def __init__(self, name: str, return_response_headers: bool = False) -> None:
+    engine = False
+    """Whether the server calls `start_engine` as well."""
+    explainer_host: str | None = None
+    """HOST[:PORT] of the explainer that `explain` calls."""
+    enable_latency_logging = False
+    """Whether each request logs what its handlers took; the server sets it by its flag of the same name."""
+    predictor_config: PredictorConfig | None = None
+
+    def __init__(
+        self, name: str, return_response_headers: bool = False, predictor_config: PredictorConfig | None = None
+    ) -> None:
         self.name = name
         self.ready = False
         self.required_response_headers = return_response_headers
+        if predictor_config is not None:
+            self.predictor_config = predictor_config
         self.stage_seconds: dict[str, float] = {}
-        """Time that the last request took in each handler."""
+        """Time that the request that ended last took in each handler."""
+        self._predictor: Predictor | None = None
 
     def load(self) -> Any:
         """Load what the model needs and set `ready`; called again on a load request."""
@@ -44,11 +64,20 @@ class Model:
     def start(self) -> Any:
         """Called once before the first request."""
 
+    async def start_engine(self) -> Any:
+        """Called once after `start`, on the model's loop, where `engine` is true."""
+
     def stop(self) -> Any:
         """Called once after the last request."""
 
+    def stop_engine(self) -> Any:
+        """Called once after `stop`, where `engine` is true."""
+
     async def healthy(self) -> bool:
-        """Whether the model can answer."""
+        """Whether the model can answer; where the server was told to ask, its predictor must be ready too."""
+        config = self.predictor_config
+        if self.ready and config is not None and config.predictor_health_check and config.predictor_host:
+            return await self._remote(config).is_ready()
         return self.ready
 
     def preprocess(self, payload: Any, headers: Headers | None = None) -> Any:
@@ -56,30 +85,54 @@ class Model:
         return payload
 
     def validate(self, payload: Any) -> Any:
-        """Check a v1 body after `preprocess`.
+        """Check a body after `preprocess`.
 
         Raises:
-            InvalidInput: `instances` is there and no list.
+            InvalidInput: `instances` (or, in front of a v2 predictor, `inputs`) is there and no list.
         """
-        if isinstance(payload, dict) and "instances" in payload and not isinstance(payload["instances"], list):
-            raise InvalidInput('Expected "instances" to be a list')
+        protocol = self.predictor_config.predictor_protocol if self.predictor_config else PredictorProtocol.REST_V1
+        field = "instances" if protocol == PredictorProtocol.REST_V1 else "inputs"
+        if isinstance(payload, dict) and field in payload and not isinstance(payload[field], list):
+            raise InvalidInput(f'Expected "{field}" to be a list')
         return payload
 
-    def predict(self, payload: Any, headers: Headers | None = None, response_headers: Headers | None = None) -> Any:
-        """Compute the answer: a dict for v1, an `InferResponse` for v2.
+    async def predict(
+        self, payload: Any, headers: Headers | None = None, response_headers: Headers | None = None
+    ) -> Any:
+        """Compute the answer: a dict for v1, an `InferResponse` for v2. Not overridden, it asks the predictor.
 
         Raises:
-            NotSupported: the model does not override it.
+            NotSupported: there is no predictor.
+            ServingError: what the predictor says, see `predictor.Predictor`.
         """
-        raise NotSupported(f"Model with name {self.name} does not implement predict.")
+        config = self.predictor_config
+        if config is None or not config.predictor_host:
+            raise NotSupported(
+                f"Could not find predictor_host. Model {self.name} has no predict of its own: "
+                "write one, or name a predictor with --predictor_host."
+            )
+        return await self._remote(config).predict(payload, headers, response_headers)
 
-    def explain(self, payload: Any, headers: Headers | None = None) -> Any:
-        """Explain the answer.
+    async def explain(self, payload: Any, headers: Headers | None = None) -> Any:
+        """Explain the answer. Not overridden, it asks the explainer.
 
         Raises:
-            NotSupported: the model does not override it.
+            NotSupported: there is no explainer.
+            ServingError: what the explainer says.
         """
-        raise NotSupported(f"Model with name {self.name} does not implement explain.")
+        if not self.explainer_host:
+            raise NotSupported(
+                f"Could not find explainer_host. Model {self.name} has no explain of its own: "
+                "write one, or set explainer_host."
+            )
+        return await self._remote(self.predictor_config or PredictorConfig()).explain(
+            self.explainer_host, payload, headers
+        )
+
+    def _remote(self, config: PredictorConfig) -> Predictor:
+        if self._predictor is None:
+            self._predictor = Predictor(self.name, config)
+        return self._predictor
 
     def postprocess(self, result: Any, headers: Headers | None = None, response_headers: Headers | None = None) -> Any:
         """Turn what `predict` answered into the response; that itself by default."""
@@ -99,19 +152,24 @@ class Model:
         """Answer one request, and name headers to send with the answer."""
         response_headers: Headers = {}
         extra = (response_headers,) if self.required_response_headers else ()
-        payload = await self._stage("preprocess", self.preprocess, body, headers)
-        payload = payload if isinstance(payload, InferRequest) else self.validate(payload)
-        if verb is InferenceVerb.EXPLAIN:
-            return await self._stage("explain", self.explain, payload, headers), response_headers
-        result = await self._stage("predict", self.predict, payload, headers, *extra)
-        return await self._stage("postprocess", self.postprocess, result, headers, *extra), response_headers
-
-    async def _stage(self, name: str, handler: Any, *args: Any) -> Any:
-        started = perf_counter()
+        stages: dict[str, float] = {}
         try:
-            return await awaited(handler(*args))
+            payload = await _timed(stages, "preprocess", self.preprocess, body, headers)
+            payload = payload if isinstance(payload, InferRequest) else await awaited(self.validate(payload))
+            if verb is InferenceVerb.EXPLAIN:
+                return await _timed(stages, "explain", self.explain, payload, headers), response_headers
+            result = await _timed(stages, "predict", self.predict, payload, headers, *extra)
+            return await _timed(stages, "postprocess", self.postprocess, result, headers, *extra), response_headers
         finally:
-            self.stage_seconds[name] = perf_counter() - started
+            self.stage_seconds = stages  # whole: async requests overlap
+
+
+async def _timed(stages: dict[str, float], name: str, handler: Any, *args: Any) -> Any:
+    started = perf_counter()
+    try:
+        return await awaited(handler(*args))
+    finally:
+        stages[name] = perf_counter() - started
 
 
 async def awaited(result: Any) -> Any:

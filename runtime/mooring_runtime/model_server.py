@@ -1,17 +1,19 @@
 """`ModelServer`: serve models made by user code. Arguments that are not given come from the command line."""
 
-import argparse
+import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI
 
-from mooring_runtime.cli import add_flags, parse
 from mooring_runtime.errors import StartupError
+from mooring_runtime.flags import new_parser, parse
 from mooring_runtime.logging import configure_logging
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.model import Model
+from mooring_runtime.predictor_config import PredictorConfig
 from mooring_runtime.sdk_source import RegisteredModels
 from mooring_runtime.server import Models, run
 from mooring_runtime.threads import Threads
@@ -21,20 +23,28 @@ app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 One per process, since KServe's programs import it by name; `start` alone reads it.
 """
 
-parser = argparse.ArgumentParser(add_help=False)
-"""The server's flags, for `ArgumentParser(parents=[parser])`. Importing it parses nothing; `ModelServer()` does."""
-add_flags(parser)
+parser = new_parser()
+"""Every flag of the server, for the user's own parser to have as a parent. Nothing is parsed until that is asked to."""
 
 
 class ModelServer:
     """One server process for models of user code.
 
     Args:
-        http_port: REST port; `--http_port` when None.
-        grpc_port: gRPC port; `--grpc_port` when None.
-        enable_grpc: Whether to serve gRPC; `--enable_grpc` when None.
-        enable_docs_url: Whether to show `/docs`; `--enable_docs_url` when None.
-        grace_period: Seconds to finish in after a signal; `--grace_period` when None.
+        http_port: REST port; `--http_port` when None, like the others.
+        grpc_port: gRPC port.
+        enable_grpc: Whether to serve gRPC.
+        enable_docs_url: Whether to show `/docs`.
+        grace_period: Seconds to finish in after a signal.
+        workers: `--workers`.
+        max_threads: Threads of the gRPC server.
+        max_asyncio_workers: Threads of the default executor of a model's loop.
+        registered_models: Models by the name to serve them by; more are added by `register_model` and `start`.
+        enable_latency_logging: Whether each request logs what its handlers took.
+        access_log_format: Format of an access log on standard output.
+        event_loop: `auto`, `asyncio` or `uvloop`.
+        timeout_keep_alive: Seconds that an idle connection stays open.
+        predictor_config: The predictor that the models stand in front of.
     """
 
     def __init__(
@@ -44,6 +54,16 @@ class ModelServer:
         enable_grpc: bool | None = None,
         enable_docs_url: bool | None = None,
         grace_period: int | None = None,
+        *,
+        workers: int | None = None,
+        max_threads: int | None = None,
+        max_asyncio_workers: int | None = None,
+        registered_models: Mapping[str, Model] | None = None,
+        enable_latency_logging: bool | None = None,
+        access_log_format: str | None = None,
+        event_loop: str | None = None,
+        timeout_keep_alive: int | None = None,
+        predictor_config: PredictorConfig | None = None,
     ) -> None:
         given: dict[str, Any] = {
             "http_port": http_port,
@@ -51,34 +71,51 @@ class ModelServer:
             "enable_grpc": enable_grpc,
             "enable_docs_url": enable_docs_url,
             "grace_period_s": grace_period,
+            "workers": workers,
+            "max_threads": max_threads,
+            "max_asyncio_workers": max_asyncio_workers,
+            "enable_latency_logging": enable_latency_logging,
+            "access_log_format": access_log_format,
+            "event_loop": event_loop,
+            "timeout_keep_alive_s": timeout_keep_alive,
+            "predictor": predictor_config,
         }
-        settings, _ = parse(sys.argv[1:])  # other flags belong to the user's own parser
+        settings, _ = parse(sys.argv[1:], environ=os.environ)  # other flags belong to the user's own parser
         self.settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
-        self._registered: dict[str, Model] = {}
+        self._registered: dict[str, Model] = dict(registered_models or {})
 
-    def register_model(self, model: Model) -> None:
-        """Serve `model` as well.
+    @property
+    def registered_models(self) -> Mapping[str, Model]:
+        """The models by the name they are served by."""
+        return self._registered
+
+    def register_model(self, model: Model, name: str | None = None) -> None:
+        """Serve `model` as well, by its own name or by `name`.
 
         Raises:
             StartupError: it has no name.
         """
         if not model.name:
             raise StartupError("Failed to register model, model.name must be provided.")
-        self._registered[model.name] = model
+        model.enable_latency_logging = self.settings.enable_latency_logging
+        if model.predictor_config is None:
+            model.predictor_config = self.settings.predictor
+        self._registered[name or model.name] = model
 
-    def start(self, models: list[Model]) -> None:
+    def start(self, models: list[Model] | Mapping[str, Model]) -> None:
         """Serve until a signal comes; blocks. Models that are not `ready` yet are loaded once the server listens.
+
+        Args:
+            models: A list, or models by the name to serve them by.
 
         Raises:
             StartupError: what is given are no models.
             SystemExit: the server could not start; the log says why.
         """
-        if not isinstance(models, list):
-            raise StartupError("Unknown model collection type: give start a list of models.")
-        for model in models:
+        for name, model in _named(models):
             if not isinstance(model, Model):
                 raise StartupError(f"start takes models, got a {type(model).__name__}.")
-            self.register_model(model)
+            self.register_model(model, name)
         if self.settings.configure_logging:
             try:
                 configure_logging(self.settings.log_config_file)
@@ -86,8 +123,17 @@ class ModelServer:
                 sys.exit(str(exc))
 
         def sources(threads: Threads, metrics: Metrics) -> Models:
-            source = RegisteredModels(self._registered.values(), self.settings.max_waiting, metrics)
+            settings = self.settings
+            source = RegisteredModels(self._registered, settings.max_waiting, metrics, settings.max_asyncio_workers)
             return Models(source, list(self._registered), must_load=True)
 
         if status := run(self.settings, sources, None, app):
             sys.exit(status)
+
+
+def _named(models: list[Model] | Mapping[str, Model]) -> list[tuple[str | None, Model]]:
+    if isinstance(models, Mapping):
+        return list(models.items())
+    if not isinstance(models, list):
+        raise StartupError("Unknown model collection type: give start a list of models, or a dict of them by name.")
+    return [(None, model) for model in models]

@@ -5,13 +5,18 @@ the server's loop, which user code never sees.
 """
 
 import asyncio
+import inspect
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from mooring_runtime.errors import InferenceError, QueueFull
 
 T = TypeVar("T")
+
+_END: Any = object()
+"""What the next piece of a generator is when there is none."""
 
 
 class ModelThread:
@@ -20,13 +25,16 @@ class ModelThread:
     Args:
         name: The model's name.
         max_waiting: Calls that may be begun or waiting; one more is refused.
+        executor_threads: Threads of the loop's default executor, which the model's own code may use.
     """
 
-    def __init__(self, name: str, max_waiting: int) -> None:
+    def __init__(self, name: str, max_waiting: int, executor_threads: int | None = None) -> None:
         self._name = name
         self._max_waiting = max_waiting
         self._calls = 0
         self._loop = asyncio.new_event_loop()
+        if executor_threads is not None:
+            self._loop.set_default_executor(ThreadPoolExecutor(executor_threads, f"model-{name}-worker"))
         # A daemon: a handler that hangs must not keep the process from ending.
         threading.Thread(target=self._loop.run_forever, name=f"model-{name}", daemon=True).start()
 
@@ -57,6 +65,25 @@ class ModelThread:
             raise
         finally:
             self._calls -= 1
+
+    async def stream(self, pieces: AsyncIterator[T] | Iterator[T]) -> AsyncIterator[T]:
+        """The pieces of a generator of the model, each made on the model's loop; left early, it is closed."""
+
+        async def following() -> T:
+            piece: T = await anext(pieces, _END) if isinstance(pieces, AsyncIterator) else next(pieces, _END)
+            return piece
+
+        async def ended() -> None:
+            if inspect.isasyncgen(pieces):
+                await pieces.aclose()
+            elif inspect.isgenerator(pieces):
+                pieces.close()
+
+        try:
+            while (piece := await self.run(following)) is not _END:
+                yield piece
+        finally:
+            await self.run(ended)
 
     def close(self) -> None:
         """End the thread once it is idle."""

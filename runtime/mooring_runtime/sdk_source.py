@@ -1,11 +1,13 @@
 """User models as servables, and the registry that opens them."""
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
 from mooring_runtime.errors import InferenceError, InvalidInput, ModelLoadFailed, ModelNotFound, ServingError
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
+from mooring_runtime.logging import trace_logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.model import InferenceVerb, Model, awaited
 from mooring_runtime.model_thread import ModelThread
@@ -22,8 +24,10 @@ class SdkServable:
         self.closed = False
 
     async def is_ready(self) -> bool:
-        """As the model says; its flag is read when it does not override `healthy`, so that a busy model still tells."""
-        if type(self._model).healthy is Model.healthy:
+        """As the model says; its flag is read when nobody else is to be asked, so that a busy model still tells."""
+        config = self._model.predictor_config
+        asks_predictor = config is not None and config.predictor_health_check
+        if type(self._model).healthy is Model.healthy and not asks_predictor:
             return self._model.ready
         return await self._thread.run(self._model.healthy)
 
@@ -40,6 +44,8 @@ class SdkServable:
     async def infer(self, request: InferRequest, headers: Headers) -> tuple[InferResponse, Headers]:
         """Answer a v2 request; a dict in the protocol's shape will do for a response."""
         result, response_headers = await self._call(request, headers, InferenceVerb.PREDICT)
+        if isinstance(result, AsyncIterator):
+            raise InferenceError(f"Model with name {self._model.name} answers piece by piece: only v1 requests can be.")
         response = result if isinstance(result, InferResponse) else _response(result, self._model.name)
         response.id = response.id or request.id or str(uuid4())
         _check_outputs(response, self._model.name)
@@ -66,7 +72,21 @@ class SdkServable:
         result, response_headers, stages = await self._thread.run(call)
         for stage, seconds in stages.items():
             self._metrics.stage(stage, self._model.name, seconds)
+        if self._model.enable_latency_logging:
+            trace_logger.info("%s", latency_line(headers.get("x-request-id", "N.A."), stages))
+        if isinstance(result, AsyncIterator) or inspect.isgenerator(result):
+            result = self._told(self._thread.stream(result))
         return result, response_headers
+
+    async def _told(self, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """The pieces; what user code raises on the way is an error of ours, as for a whole answer."""
+        try:
+            async for piece in pieces:
+                yield piece
+        except ServingError:
+            raise
+        except Exception as exc:  # the edge of user code
+            raise InferenceError(f"{type(exc).__name__} : {exc}") from exc
 
     async def reload(self) -> None:
         """Call the model's `load` on its thread."""
@@ -81,10 +101,20 @@ class SdkServable:
 
         async def stop() -> None:
             await awaited(self._model.stop())
+            if self._model.engine:
+                await awaited(self._model.stop_engine())
 
         self.closed, self._model.ready = True, False
         await self._thread.run(stop)
         self._thread.close()
+
+
+def latency_line(request_id: str, stages: dict[str, float]) -> str:
+    """KServe's line about one request (spec: runtime.md section 3.3); milliseconds."""
+    took = {
+        stage: round(stages.get(stage, 0) * 1000, 9) for stage in ("preprocess", "explain", "predict", "postprocess")
+    }
+    return ", ".join([f"requestId: {request_id}", *(f"{stage}_ms: {ms}" for stage, ms in took.items())])
 
 
 def _tensors(declared: Any) -> tuple[TensorMetadata, ...]:
@@ -120,10 +150,17 @@ class RegisteredModels:
 
     versioned = False
 
-    def __init__(self, models: Iterable[Model], max_waiting: int, metrics: Metrics) -> None:
-        self._models = {model.name: model for model in models}
+    def __init__(
+        self,
+        models: Mapping[str, Model] | Iterable[Model],
+        max_waiting: int,
+        metrics: Metrics,
+        executor_threads: int | None = None,
+    ) -> None:
+        self._models = dict(models) if isinstance(models, Mapping) else {model.name: model for model in models}
         self._max_waiting = max_waiting
         self._metrics = metrics
+        self._executor_threads = executor_threads
         self._open: dict[str, SdkServable] = {}
 
     async def open(self, name: str) -> Servable:
@@ -138,11 +175,13 @@ class RegisteredModels:
             raise ModelNotFound(name)
         servable = self._open.get(name)
         if servable is None or servable.closed:
-            thread = ModelThread(name, self._max_waiting)
+            thread = ModelThread(name, self._max_waiting, self._executor_threads)
             servable = self._open[name] = SdkServable(model, thread, self._metrics)
 
             async def start() -> None:
                 await awaited(model.start())
+                if model.engine:
+                    await awaited(model.start_engine())
 
             await thread.run(start)
             if not model.ready:

@@ -40,7 +40,7 @@ class Servable(Protocol):
         """Answer a v2 request, and name headers to send with the answer."""
 
     async def predict(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
-        """Answer a v1 request: decoded JSON (or bytes) in; dict, str or bytes out."""
+        """Answer a v1 request: decoded JSON (or bytes) in; dict, str, bytes or an async iterator of them out."""
 
     async def explain(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
         """Explain a v1 request."""

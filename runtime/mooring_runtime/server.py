@@ -25,6 +25,7 @@ from mooring_runtime.errors import StartupError
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.repository import ModelSource, Repository
+from mooring_runtime.rest_api.access_log import with_access_log
 from mooring_runtime.rest_api.app import create_app, in_front
 from mooring_runtime.rest_api.drain import closing_while_draining
 from mooring_runtime.rest_api.patience import impatient
@@ -32,6 +33,7 @@ from mooring_runtime.settings import Settings
 from mooring_runtime.threads import Threads
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+_LOOPS = {"auto": uvloop.new_event_loop, "uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 
 
 @dataclass(frozen=True)
@@ -168,10 +170,10 @@ async def _rest_server(
 ) -> AsyncIterator[tuple[uvicorn.Server, int]]:
     sock = listen(settings.host, settings.http_port)
     config = uvicorn.Config(
-        closing_while_draining(app, dataplane),
+        with_access_log(closing_while_draining(app, dataplane), settings.access_log_format),
         http=impatient(settings.client_timeout_s),
         log_config=None,
-        access_log=False,
+        access_log=settings.access_log_format is None and logging.getLogger("uvicorn.access").hasHandlers(),
         lifespan="off",
         timeout_keep_alive=settings.timeout_keep_alive_s,
         timeout_graceful_shutdown=settings.grace_period_s,
@@ -234,7 +236,7 @@ def run(
 ) -> int:
     """Serve on an event loop of our own; answers the exit status. Call it from the main thread."""
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=_LOOPS[settings.event_loop]) as runner:
             runner.run(serve(settings, models, warm, front))
     except StartupError as exc:
         logger.error("%s", exc)

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mooring_api import names
+from mooring_runtime.predictor_config import PredictorConfig
 
 EIGHT_MIB = 8 * 1024 * 1024
+EVENT_LOOPS = ("auto", "asyncio", "uvloop")
+NO_PREDICTOR = PredictorConfig()
 
 
 @dataclass(frozen=True)
@@ -18,15 +21,25 @@ class Settings:
     grpc_port: int = names.GRPC_PORT
     enable_grpc: bool = True
     enable_docs_url: bool = False
+    event_loop: str = "auto"
+    """One of EVENT_LOOPS; auto is uvloop."""
     configure_logging: bool = True
     log_config_file: str | None = None
     """A json, yaml or ini file for Python's logging; ours when None."""
+    enable_latency_logging: bool = True
+    """Whether models of user code log what each of their handlers took."""
+    access_log_format: str | None = None
+    """None writes no access log."""
     timeout_keep_alive_s: int = 65
     """Longer than the idle timeout of the proxies in front."""
     client_timeout_s: int = 30
     """How long a client may take to send a request's headers, and may pause within its body."""
     grpc_max_send_message_length: int = EIGHT_MIB
     grpc_max_receive_message_length: int = EIGHT_MIB
+    max_threads: int = 4
+    """Threads of the gRPC server; handlers of models never run in them."""
+    max_asyncio_workers: int | None = None
+    """Threads of the default executor of a model's loop; None is min(32, CPU limit + 4)."""
     model_name: str = "model"
     model_dir: Path = Path(names.MODEL_DIR)
     multi_model: bool = False
@@ -41,3 +54,5 @@ class Settings:
     """How long a server that is told to stop still accepts: endpoints are withdrawn while it is told."""
     grace_period_s: int = 30
     """How long requests in flight may take after that."""
+    predictor: PredictorConfig = NO_PREDICTOR
+    """What this server stands in front of, if anything."""

@@ -156,9 +156,69 @@ async def test_metadata_is_the_model_s_own(serve_models: Serve, until: Until) ->
         assert metadata["versions"] is None
 
 
-def test_start_takes_a_list_of_named_models() -> None:
+def test_start_takes_named_models_in_a_list_or_dict() -> None:
     server = ModelServer(http_port=0, grpc_port=0)
-    wrongs: list[Any] = [{}, [1], [Model("")]]
+    wrongs: list[Any] = ["m", (Model("m"),), [1], {"m": 1}, [Model("")]]
     for wrong in wrongs:
         with pytest.raises(StartupError):
             server.start(wrong)
+
+
+class Counting(Model):
+    """Answers piece by piece, as an async generator."""
+
+    async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        return self.pieces(payload["instances"])
+
+    async def pieces(self, values: list[Any]) -> Any:
+        for value in values:
+            if value == "fail":
+                raise ValueError("no such piece")
+            yield value
+
+
+class SyncCounting(Counting):
+    def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        yield from payload["instances"]
+
+
+@pytest.mark.parametrize("kind", [Counting, SyncCounting])
+async def test_a_generator_s_pieces_go_out_one_by_one(serve_models: Serve, until: Until, kind: Any) -> None:
+    async with serve_models(kind("m")) as server:
+        await until(lambda: is_ready(server))
+        answer = await server.http.post("/v1/models/m:predict", json={"instances": ["one ", {"two": 2}, "three"]})
+        assert answer.headers["transfer-encoding"] == "chunked"
+        assert answer.text == 'one {"two":2}\nthree'
+        nothing = await server.http.post("/v1/models/m:predict", json={"instances": []})
+        assert (nothing.status_code, nothing.text) == (200, "")
+
+
+async def test_a_generator_that_fails_at_once_answers_an_error_and_is_counted(
+    serve_models: Serve, until: Until
+) -> None:
+    async with serve_models(Counting("m")) as server:
+        await until(lambda: is_ready(server))
+        answer = await server.http.post("/v1/models/m:predict", json={"instances": ["fail"]})
+        assert (answer.status_code, answer.json()) == (500, {"error": "ValueError : no such piece"})
+        v2 = await server.http.post("/v2/models/m/infer", json=V2_BODY)
+        assert v2.status_code == 500
+        metrics = (await server.http.get("/metrics")).text
+        assert 'requests_total{model_name="m",outcome="InferenceError",protocol="v1"} 1.0' in metrics
+        assert 'mooring_runtime_requests_in_flight{model_name="m"} 0.0' in metrics
+
+
+class Engine(Doubler):
+    engine = True
+
+    async def start_engine(self) -> None:
+        self.calls.append("start_engine")
+
+    def stop_engine(self) -> None:
+        self.calls.append("stop_engine")
+
+
+async def test_an_engine_is_started_after_the_model_and_stopped_after_it(serve_models: Serve, until: Until) -> None:
+    model = Engine("m")
+    async with serve_models(model) as server:
+        await until(lambda: is_ready(server))
+    assert model.calls == ["start", "start_engine", "load", "stop", "stop_engine"]

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mooring_runtime.cli import parse
 from mooring_runtime.errors import StartupError
+from mooring_runtime.flags import parse
 from mooring_runtime.server import listen
 from mooring_runtime.settings import Settings
 

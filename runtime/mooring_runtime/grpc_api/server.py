@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -39,11 +40,12 @@ async def grpc_server(settings: Settings, dataplane: DataPlane, threads: Threads
         StartupError: the port is taken.
     """
     server = grpc.aio.server(
+        migration_thread_pool=ThreadPoolExecutor(settings.max_threads, "grpc"),
         options=(
             ("grpc.max_send_message_length", settings.grpc_max_send_message_length),
             ("grpc.max_receive_message_length", settings.grpc_max_receive_message_length),
             ("grpc.so_reuseport", 0),  # else a second server would share a taken port in silence
-        )
+        ),
     )
     server.add_generic_rpc_handlers((service_handler(dataplane, threads),))
     health_pb2_grpc.add_HealthServicer_to_server(Health(dataplane), server)

@@ -9,8 +9,16 @@ from mooring_api.v2 import Datatype
 from mooring_runtime.codec import as_bytes, check_shape, element_count
 from mooring_runtime.datatypes import NUMPY_TYPES, Array, parse_datatype
 from mooring_runtime.errors import InvalidInput
-from mooring_runtime.grpc_api.messages import ModelInferResponse
-from mooring_runtime.infer_type import InferInput, InferOutput, InferRequest, InferResponse, Parameters, RequestedOutput
+from mooring_runtime.grpc_api.messages import ModelInferRequest, ModelInferResponse
+from mooring_runtime.infer_type import (
+    InferInput,
+    InferOutput,
+    InferRequest,
+    InferResponse,
+    InferTensor,
+    Parameters,
+    RequestedOutput,
+)
 
 _CONTENTS: dict[Datatype, str] = {
     Datatype.BOOL: "bool_contents",
@@ -68,9 +76,7 @@ def _raw_input(tensor: Any, raw: bytes, model: str) -> InferInput:
 
 def _typed_input(tensor: Any) -> InferInput:
     datatype, shape = parse_datatype(tensor.datatype, tensor.name), check_shape(tensor.name, list(tensor.shape))
-    field = _CONTENTS.get(datatype)
-    if field is None:
-        raise InvalidInput(f"input '{tensor.name}': {datatype} has no typed contents, send it in raw_input_contents")
+    field = _contents_field(tensor.name, datatype)
     elements = getattr(tensor.contents, field)
     if len(elements) != element_count(shape):
         raise InvalidInput(
@@ -117,16 +123,73 @@ def render_response(response: InferResponse, request: InferRequest) -> Any:
     _set_parameters(message.parameters, response.parameters)
     raw = request.use_binary_outputs or any(output.datatype not in _CONTENTS for output in response.outputs)
     for output in response.outputs:
-        tensor = message.outputs.add(name=output.name, datatype=output.datatype, shape=output.shape)
-        _set_parameters(tensor.parameters, output.parameters)
-        if raw:
-            message.raw_output_contents.append(bytes(output.as_raw()))
-        else:
-            getattr(tensor.contents, _CONTENTS[output.datatype]).extend(_elements(output))
+        _add(message.outputs, message.raw_output_contents, output, raw)
     return message
 
 
-def _elements(output: InferOutput) -> list[Any]:
+def _add(tensors: Any, raw_contents: Any, tensor: InferTensor, raw: bool) -> None:
+    """Write one tensor, its elements in its own contents or, raw, behind all tensors."""
+    made = tensors.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
+    _set_parameters(made.parameters, tensor.parameters)
+    if raw:
+        raw_contents.append(bytes(tensor.as_raw()))
+    else:
+        getattr(made.contents, _CONTENTS[tensor.datatype]).extend(_elements(tensor))
+
+
+def render_request(request: InferRequest) -> Any:
+    """Write a ModelInferRequest, as a client does: raw where a tensor is raw, is an array, or has no typed contents."""
+    message = ModelInferRequest(
+        model_name=request.model_name, model_version=request.model_version or "", id=request.id or ""
+    )
+    _set_parameters(message.parameters, request.parameters)
+    raw = any(tensor.is_raw or tensor.is_array or tensor.datatype not in _CONTENTS for tensor in request.inputs)
+    for tensor in request.inputs:
+        _add(message.inputs, message.raw_input_contents, tensor, raw)
+    for wish in request.request_outputs or ():
+        _set_parameters(message.outputs.add(name=wish.name).parameters, wish.parameters)
+    return message
+
+
+def parse_response(message: Any) -> InferResponse:
+    """Read a ModelInferResponse.
+
+    Raises:
+        InvalidInput: it does not fit itself.
+    """
+    raw = message.raw_output_contents
+    if raw and len(raw) != len(message.outputs):
+        raise InvalidInput(f"the response has {len(message.outputs)} outputs and {len(raw)} raw output contents")
+    outputs = []
+    for position, made in enumerate(message.outputs):
+        parameters = parameters_of(made.parameters)
+        if raw:
+            data, contents = None, raw[position]
+        else:
+            datatype = parse_datatype(made.datatype, made.name)
+            data, contents = (
+                _array(made.name, datatype, getattr(made.contents, _contents_field(made.name, datatype))),
+                None,
+            )
+        outputs.append(InferOutput(made.name, list(made.shape), made.datatype, data, parameters, contents))
+    return InferResponse(
+        message.id or None,
+        message.model_name,
+        outputs,
+        model_version=message.model_version or None,
+        from_grpc=True,
+        parameters=parameters_of(message.parameters),
+    )
+
+
+def _contents_field(name: str, datatype: Datatype) -> str:
+    field = _CONTENTS.get(datatype)
+    if field is None:
+        raise InvalidInput(f"input '{name}': {datatype} has no typed contents, send it in raw_input_contents")
+    return field
+
+
+def _elements(output: InferTensor) -> list[Any]:
     if output.datatype is Datatype.BYTES:
         return [as_bytes(element) for element in output.as_numpy().ravel()]
     values: list[Any] = output.as_numpy().ravel().tolist()

@@ -1,12 +1,13 @@
 """The v1 protocol (TensorFlow Serving's shape, as KServe serves it)."""
 
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InvalidInput, ModelNotReady
@@ -41,6 +42,32 @@ def parse_body(body: bytes, content_type: str) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         raise InvalidInput(f"Unrecognized request format: {exc}") from None
+
+
+_NOTHING: Any = object()
+
+
+async def render_stream(pieces: AsyncIterator[Any], headers: dict[str, str]) -> Response:
+    """An answer that is sent as it is made: text and bytes as they are, anything else as a line of JSON.
+
+    The first piece is waited for, so that a model that fails at once still gets an error's status.
+    """
+    first = await anext(pieces, _NOTHING)
+
+    async def body() -> AsyncIterator[str | bytes]:
+        if first is not _NOTHING:
+            yield _piece(first)
+            async for piece in pieces:
+                yield _piece(piece)
+
+    return StreamingResponse(body(), headers=headers)
+
+
+def _piece(piece: Any) -> str | bytes:
+    return piece if isinstance(piece, str | bytes) else orjson.dumps(piece, option=_LINE)
+
+
+_LINE = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 
 def render_result(result: Any, headers: dict[str, str]) -> Response:
@@ -90,6 +117,8 @@ class V1Endpoints:
             result, headers = await while_connected(request, work)
         except ClientDisconnect:
             return Response(status_code=CLIENT_CLOSED_REQUEST)
+        if isinstance(result, AsyncIterator):
+            return await render_stream(result, headers)
         return render_result(result, headers)
 
 

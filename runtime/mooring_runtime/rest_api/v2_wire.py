@@ -4,16 +4,24 @@ Faults in a body are `InvalidInput` that name the field; nothing here looks at m
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from mooring_runtime.codec import check_shape, encode_json
 from mooring_runtime.datatypes import parse_datatype
 from mooring_runtime.errors import InvalidInput
-from mooring_runtime.infer_type import InferInput, InferOutput, InferRequest, InferResponse, RequestedOutput
+from mooring_runtime.infer_type import (
+    InferInput,
+    InferOutput,
+    InferRequest,
+    InferResponse,
+    InferTensor,
+    RequestedOutput,
+)
 
 HEADER_LENGTH = "inference-header-content-length"
+T = TypeVar("T", bound=InferTensor)
 
 
 def parse_request(body: bytes, header_length: str | None, model_name: str) -> InferRequest:
@@ -27,12 +35,10 @@ def parse_request(body: bytes, header_length: str | None, model_name: str) -> In
     Raises:
         InvalidInput: what is wrong, and where.
     """
-    json_length = _json_length(header_length, len(body))
-    document = _document(body[:json_length] if header_length else body)
-    raw = memoryview(body)[json_length:]
+    document, raw = read_document(body, header_length)
     inputs, used = [], 0
     for position, item in enumerate(_list_of_objects(document, "inputs")):
-        tensor, size = _parse_input(position, item, raw[used:])
+        tensor, size = read_tensor(InferInput, f"inputs[{position}]", item, raw[used:])
         inputs.append(tensor)
         used += size
     if used != len(raw):
@@ -49,6 +55,16 @@ def parse_request(body: bytes, header_length: str | None, model_name: str) -> In
         parameters=_parameters(document, "request"),
         request_outputs=outputs or None,
     )
+
+
+def read_document(body: bytes, header_length: str | None) -> tuple[dict[str, Any], memoryview]:
+    """The JSON part of a body, and the raw tensors behind it.
+
+    Raises:
+        InvalidInput: no JSON object, or a header that does not fit the body.
+    """
+    json_length = _json_length(header_length, len(body))
+    return _document(body[:json_length] if header_length else body), memoryview(body)[json_length:]
 
 
 def _json_length(header: str | None, body_length: int) -> int:
@@ -81,9 +97,13 @@ def _list_of_objects(document: Mapping[str, Any], key: str, required: bool = Tru
     return value
 
 
-def _parse_input(position: int, item: dict[str, Any], raw: memoryview) -> tuple[InferInput, int]:
-    """One input, and how many of the raw bytes it took."""
-    name = _name(item, f"inputs[{position}]")
+def read_tensor(kind: type[T], where: str, item: dict[str, Any], raw: memoryview) -> tuple[T, int]:
+    """One tensor, and how many of the raw bytes it took.
+
+    Raises:
+        InvalidInput: it is malformed; the text names it, or `where` it is.
+    """
+    name = _name(item, where)
     for key in ("shape", "datatype"):
         if key not in item:
             raise InvalidInput(f"input '{name}': {key} is missing")
@@ -93,10 +113,10 @@ def _parse_input(position: int, item: dict[str, Any], raw: memoryview) -> tuple[
     if size is None:
         if not isinstance(item.get("data"), list):
             raise InvalidInput(f"input '{name}': data must be a list")
-        return InferInput(name, shape, datatype, item["data"], parameters), 0
+        return kind(name, shape, datatype, item["data"], parameters), 0
     if not isinstance(size, int) or not 0 <= size <= len(raw):
         raise InvalidInput(f"input '{name}': binary_data_size is {size}, but {len(raw)} raw bytes are left in the body")
-    return InferInput(name, shape, datatype, parameters=parameters, raw=raw[:size]), size
+    return kind(name, shape, datatype, parameters=parameters, raw=raw[:size]), size
 
 
 def _name(item: Mapping[str, Any], where: str) -> str:

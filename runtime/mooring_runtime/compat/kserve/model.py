@@ -1,5 +1,0 @@
-"""`kserve.model`."""
-
-from mooring_runtime.model import InferenceVerb, Model
-
-__all__ = ["InferenceVerb", "Model"]

@@ -1,5 +1,0 @@
-"""`kserve.utils`."""
-
-from mooring_runtime.compat.kserve.utils import utils
-
-__all__ = ["utils"]

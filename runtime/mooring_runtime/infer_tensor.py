@@ -1,0 +1,136 @@
+"""A named tensor of a request or response: raw bytes (binary REST, gRPC) or values (JSON, numpy), readable as both."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mooring_api.v2 import Datatype
+from mooring_runtime.codec import Buffer, as_bytes, check_shape, decode_json, decode_raw, encode_raw
+from mooring_runtime.datatypes import NUMPY_TYPES, Array, datatype_of, parse_datatype
+from mooring_runtime.errors import InvalidInput
+
+Parameters = dict[str, Any]
+
+
+class InferTensor:
+    """A named tensor. `data` may be a flat or nested list, or a numpy array of the same type and shape."""
+
+    def __init__(
+        self,
+        name: str,
+        shape: Sequence[int],
+        datatype: str,
+        data: list[Any] | Array | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        raw: Buffer | None = None,
+    ) -> None:
+        self.name = name
+        self.datatype = parse_datatype(datatype, name)
+        self.shape = check_shape(name, list(shape))
+        self.parameters: Parameters = dict(parameters or {})
+        self._data = data
+        self._raw = raw
+        self._array: Array | None = None
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the tensor came as raw bytes, or is to go as such."""
+        return self._raw is not None
+
+    @property
+    def is_array(self) -> bool:
+        """Whether the tensor holds a numpy array."""
+        return isinstance(self._data, np.ndarray)
+
+    def as_numpy(self) -> Array:
+        """The tensor as an array of its shape; a read-only view where it came as raw bytes.
+
+        Raises:
+            InvalidInput: the data does not fit shape and datatype.
+        """
+        if self._array is None:
+            self._array = self._decode()
+        return self._array
+
+    def _decode(self) -> Array:
+        if self._raw is not None:
+            return decode_raw(self.name, self.datatype, self.shape, self._raw)
+        if isinstance(self._data, np.ndarray):
+            if self._data.size != np.prod(self.shape, dtype=int):
+                raise InvalidInput(
+                    f"tensor '{self.name}': an array of shape {self._data.shape} cannot be {list(self.shape)}"
+                )
+            return self._data.astype(NUMPY_TYPES[self.datatype], copy=False).reshape(self.shape)
+        return decode_json(self.name, self.datatype, self.shape, self._data if self._data is not None else [])
+
+    @property
+    def data(self) -> list[Any]:
+        """The elements as a list: as given, or decoded from raw bytes (flat)."""
+        if isinstance(self._data, list):
+            return self._data
+        values: list[Any] = self.as_numpy().ravel().tolist()
+        return values
+
+    def as_raw(self) -> Buffer:
+        """The tensor as raw bytes, without a copy where it came that way."""
+        return self._raw if self._raw is not None else encode_raw(self.datatype, self.as_numpy())
+
+    def set_data_from_numpy(self, array: Array, binary_data: bool = True) -> None:
+        """Take `array` as the tensor's data.
+
+        Raises:
+            InvalidInput: its type or shape is not the tensor's.
+        """
+        if datatype_of(array) is not self.datatype:
+            expected = NUMPY_TYPES[self.datatype]
+            raise InvalidInput(f"got unexpected datatype {array.dtype} from numpy array, expected {expected}")
+        if array.shape != self.shape:
+            raise InvalidInput(
+                f"got unexpected numpy array shape {list(array.shape)}, expected {list(self.shape)}",
+            )
+        self._data, self._array = array, array
+        self._raw = bytes(encode_raw(self.datatype, array)) if binary_data else None
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self) or not isinstance(other, InferTensor):
+            return NotImplemented
+        same_head = (self.name, self.shape, self.datatype, self.parameters) == (
+            other.name,
+            other.shape,
+            other.datatype,
+            other.parameters,
+        )
+        return same_head and bytes(self.as_raw()) == bytes(other.as_raw())
+
+    __hash__ = None  # type: ignore[assignment] # mutable, as KServe's
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name!r}, shape={list(self.shape)}, datatype={self.datatype.value!r})"
+
+
+class InferInput(InferTensor):
+    """An input tensor."""
+
+    def as_string(self) -> list[list[str]]:
+        """A BYTES tensor as text, row by row.
+
+        Raises:
+            InvalidInput: another datatype, or bytes that are no UTF-8.
+        """
+        if self.datatype is not Datatype.BYTES:
+            raise InvalidInput(f"input '{self.name}' is {self.datatype}: only BYTES can be read as text")
+        try:
+            rows = np.atleast_2d(self.as_numpy())
+            return [[as_bytes(element).decode() for element in row.ravel()] for row in rows]
+        except UnicodeDecodeError as exc:
+            raise InvalidInput(f"input '{self.name}': {exc}") from None
+
+
+class InferOutput(InferTensor):
+    """An output tensor."""
+
+    @classmethod
+    def from_numpy(cls, name: str, array: Array, datatype: Datatype | None = None) -> "InferOutput":
+        """An output that carries `array` itself."""
+        return cls(name, array.shape, datatype or datatype_of(array), data=array)

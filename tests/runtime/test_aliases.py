@@ -1,0 +1,58 @@
+import subprocess
+import sys
+
+import pytest
+
+INSTALL = "from mooring_runtime import aliases; aliases.install(); aliases.install()\n"
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    """A process of its own: what is imported under which name stays in it."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("from kserve import Model as a", "from mooring_runtime import Model as b"),
+        ("from kserve.model import Model as a", "from mooring_runtime import Model as b"),
+        ("from kserve.model_server import app as a", "from mooring_runtime.model_server import app as b"),
+        ("import kserve; a = kserve.model_server.parser", "from mooring_runtime.model_server import parser as b"),
+        ("from kserve import logging as a", "from mooring_runtime import logging as b"),
+        (
+            "from kserve.inference_client import InferenceGRPCClient as a",
+            "from mooring_runtime import InferenceGRPCClient as b",
+        ),
+        (
+            "from kserve.utils.utils import generate_uuid as a",
+            "from mooring_runtime.utils.utils import generate_uuid as b",
+        ),
+        ("from kserve.errors import InvalidInput as a", "from mooring_runtime.errors import InvalidInput as b"),
+        ("from kserve.protocol.infer_type import InferRequest as a", "from mooring_runtime import InferRequest as b"),
+        (
+            "from kserve.protocol.grpc import grpc_predict_v2_pb2; a = grpc_predict_v2_pb2.ModelInferRequest",
+            "from mooring_runtime.grpc_api.messages import ModelInferRequest as b",
+        ),
+    ],
+)
+@pytest.mark.parametrize("order", ["ours first", "theirs first"])
+def test_a_name_of_kserve_s_is_the_very_object_of_ours(theirs: str, ours: str, order: str) -> None:
+    lines = [ours, theirs] if order == "ours first" else [theirs, ours]
+    done = python(INSTALL + "\n".join(lines) + "\nassert a is b")
+    assert done.returncode == 0, done.stderr
+
+
+def test_modules_keep_their_own_names() -> None:
+    done = python(INSTALL + "import kserve.model\nassert kserve.model.__spec__.name == 'mooring_runtime.model'")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_module_that_there_is_none_of_is_told_with_where_to_look() -> None:
+    done = python(INSTALL + "import kserve.storage")
+    assert "kserve.storage" in done.stderr
+    assert "docs/custom-models.md" in done.stderr
+
+
+def test_nothing_is_found_where_nothing_was_installed() -> None:
+    done = python("import mooring_runtime, kserve")
+    assert "No module named 'kserve'" in done.stderr
