@@ -5,7 +5,7 @@ and the old version is closed when its last request is answered. A load that fai
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -83,6 +83,11 @@ class Repository:
             for name, slot in self._slots.items()
             if not ready_only or slot.state is RepositoryState.READY
         ]
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Know of models that will be loaded: until they are, they are not ready, instead of unknown."""
+        for name in names:
+            self._slots.setdefault(name, _Slot(reason="It waits to be loaded."))
 
     @contextmanager
     def lease(self, name: str, version: str | None = None) -> Iterator[Serving]:

@@ -8,13 +8,11 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-import uvicorn
 import uvloop
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -25,25 +23,13 @@ from mooring_runtime.errors import StartupError
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.repository import ModelSource, Repository
-from mooring_runtime.rest_api.access_log import with_access_log
 from mooring_runtime.rest_api.app import create_app, in_front
-from mooring_runtime.rest_api.drain import closing_while_draining
-from mooring_runtime.rest_api.patience import impatient
 from mooring_runtime.settings import Settings
 from mooring_runtime.threads import Threads
+from mooring_runtime.transports import Address, transports
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _LOOPS = {"auto": uvloop.new_event_loop, "uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a running server listens."""
-
-    host: str
-    http_port: int
-    grpc_port: int | None
-    """None when gRPC is off."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +51,6 @@ class Running:
     address: Address
 
 
-class _Uvicorn(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Signals have one owner, and it is not uvicorn."""
-        yield
-
-
 def new_metrics() -> Metrics:
     """Metrics on a registry of their own, with the process's."""
     registry = CollectorRegistry()
@@ -79,25 +58,6 @@ def new_metrics() -> Metrics:
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return Metrics(registry)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A bound, listening socket.
-
-    Raises:
-        StartupError: the port is taken or not ours to take.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-        sock.listen(2048)
-    except OSError as exc:
-        sock.close()
-        raise StartupError(f"Cannot listen on {host}:{port}: {exc.strerror}. Choose another --http_port.") from exc
-    sock.setblocking(False)
-    return sock
 
 
 @asynccontextmanager
@@ -120,10 +80,11 @@ async def running(
         async with asyncio.TaskGroup() as tasks:
             chosen = models(threads, metrics)
             dataplane = DataPlane(Repository(chosen.source, tasks, metrics), metrics)
+            dataplane.repository.expect(chosen.at_start)
             app = create_app(dataplane, threads, settings.enable_docs_url)
             if front is not None:
                 app = in_front(front, app)
-            async with _transports(settings, app, dataplane, threads, tasks) as address:
+            async with transports(settings, app, dataplane, threads, tasks) as address:
                 if warm is not None:
                     tasks.create_task(threads.load(warm))
                 starting = tasks.create_task(_start_models(dataplane, chosen))
@@ -142,51 +103,6 @@ async def _start_models(dataplane: DataPlane, models: Models) -> None:
     if failures and models.must_load:
         raise StartupError(f"Nothing to serve. {failures[0]}")
     logger.info("Ready with %d of %d models", len(dataplane.model_names()), len(models.at_start))
-
-
-@asynccontextmanager
-async def _transports(
-    settings: Settings, app: FastAPI, dataplane: DataPlane, threads: Threads, tasks: asyncio.TaskGroup
-) -> AsyncIterator[Address]:
-    """Both transports for the block; on the way out they stop accepting and finish what is in flight, together."""
-    async with _rest_server(settings, app, dataplane, tasks) as (http, http_port):
-        if not settings.enable_grpc:
-            yield Address(settings.host, http_port, None)
-            return
-        # Imported here: a server without gRPC does not need it.
-        from mooring_runtime.grpc_api.server import grpc_server
-
-        async with grpc_server(settings, dataplane, threads) as grpc_port:
-            logger.info("Listening on grpc://%s:%d", settings.host, grpc_port)
-            try:
-                yield Address(settings.host, http_port, grpc_port)
-            finally:
-                http.should_exit = True  # REST stops accepting while gRPC finishes
-
-
-@asynccontextmanager
-async def _rest_server(
-    settings: Settings, app: FastAPI, dataplane: DataPlane, tasks: asyncio.TaskGroup
-) -> AsyncIterator[tuple[uvicorn.Server, int]]:
-    sock = listen(settings.host, settings.http_port)
-    config = uvicorn.Config(
-        with_access_log(closing_while_draining(app, dataplane), settings.access_log_format),
-        http=impatient(settings.client_timeout_s),
-        log_config=None,
-        access_log=settings.access_log_format is None and logging.getLogger("uvicorn.access").hasHandlers(),
-        lifespan="off",
-        timeout_keep_alive=settings.timeout_keep_alive_s,
-        timeout_graceful_shutdown=settings.grace_period_s,
-    )
-    http = _Uvicorn(config)
-    serving = tasks.create_task(http.serve(sockets=[sock]))
-    try:
-        port = sock.getsockname()[1]
-        logger.info("Listening on http://%s:%d", settings.host, port)
-        yield http, port
-    finally:
-        http.should_exit = True
-        await serving
 
 
 async def serve(

@@ -174,6 +174,23 @@ async def test_a_failed_load_is_kept_as_a_reason_until_a_load_succeeds(error: Ex
         assert text in entry.reason
 
 
+async def test_an_expected_model_is_not_ready_until_it_is_loaded() -> None:
+    source = Source()
+    async with repository_of(source) as repository:
+        repository.expect(["m", "absent"])
+        with pytest.raises(ModelNotReady, match="waits to be loaded"), repository.lease("m"):
+            pass
+        await repository.load("m")
+        repository.expect(["m"])
+        with repository.lease("m"):
+            pass
+        source.error = ModelNotFound("absent")
+        with pytest.raises(ModelNotFound):
+            await repository.load("absent")
+        with pytest.raises(ModelNotFound), repository.lease("absent"):
+            pass
+
+
 async def test_an_unknown_model_leaves_no_trace() -> None:
     source = Source()
     source.error = ModelNotFound("m")

@@ -14,8 +14,8 @@ import pytest
 
 from mooring_runtime.errors import StartupError
 from mooring_runtime.flags import parse
-from mooring_runtime.server import listen
 from mooring_runtime.settings import Settings
+from mooring_runtime.transports import listen
 
 PutModel = Callable[[str, str], Path]
 

@@ -1,0 +1,101 @@
+"""REST and gRPC on their ports, over one data plane: started together, drained together."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from fastapi import FastAPI
+
+from mooring_runtime.dataplane import DataPlane
+from mooring_runtime.errors import StartupError
+from mooring_runtime.logging import logger
+from mooring_runtime.rest_api.access_log import with_access_log
+from mooring_runtime.rest_api.drain import closing_while_draining
+from mooring_runtime.rest_api.patience import impatient
+from mooring_runtime.settings import Settings
+from mooring_runtime.threads import Threads
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a running server listens."""
+
+    host: str
+    http_port: int
+    grpc_port: int | None
+    """None when gRPC is off."""
+
+
+class _Uvicorn(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Signals have one owner, and it is not uvicorn."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound, listening socket.
+
+    Raises:
+        StartupError: the port is taken or not ours to take.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(2048)
+    except OSError as exc:
+        sock.close()
+        raise StartupError(f"Cannot listen on {host}:{port}: {exc.strerror}. Choose another --http_port.") from exc
+    sock.setblocking(False)
+    return sock
+
+
+@asynccontextmanager
+async def transports(
+    settings: Settings, app: FastAPI, dataplane: DataPlane, threads: Threads, tasks: asyncio.TaskGroup
+) -> AsyncIterator[Address]:
+    """Both transports for the block; on the way out they stop accepting and finish what is in flight, together."""
+    async with _rest_server(settings, app, dataplane, tasks) as (http, http_port):
+        if not settings.enable_grpc:
+            yield Address(settings.host, http_port, None)
+            return
+        # Imported here: a server without gRPC does not need it.
+        from mooring_runtime.grpc_api.server import grpc_server
+
+        async with grpc_server(settings, dataplane, threads) as grpc_port:
+            logger.info("Listening on grpc://%s:%d", settings.host, grpc_port)
+            try:
+                yield Address(settings.host, http_port, grpc_port)
+            finally:
+                http.should_exit = True  # REST stops accepting while gRPC finishes
+
+
+@asynccontextmanager
+async def _rest_server(
+    settings: Settings, app: FastAPI, dataplane: DataPlane, tasks: asyncio.TaskGroup
+) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+    sock = listen(settings.host, settings.http_port)
+    config = uvicorn.Config(
+        with_access_log(closing_while_draining(app, dataplane), settings.access_log_format),
+        http=impatient(settings.client_timeout_s),
+        log_config=None,
+        access_log=settings.access_log_format is None and logging.getLogger("uvicorn.access").hasHandlers(),
+        lifespan="off",
+        timeout_keep_alive=settings.timeout_keep_alive_s,
+        timeout_graceful_shutdown=settings.grace_period_s,
+    )
+    http = _Uvicorn(config)
+    serving = tasks.create_task(http.serve(sockets=[sock]))
+    try:
+        port = sock.getsockname()[1]
+        logger.info("Listening on http://%s:%d", settings.host, port)
+        yield http, port
+    finally:
+        http.should_exit = True
+        await serving
