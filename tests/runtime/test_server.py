@@ -242,7 +242,7 @@ def test_unloading_a_model_gives_its_memory_back(tmp_path: Path, alexnet_weights
                 assert http.post(verb("unload")).status_code == 200
                 after_unload.append(resident_bytes(server.child.pid))
             weights = (alexnet_weights / "model.safetensors").stat().st_size
-            # The first loads bring torch's own memory, and the allocator keeps some pages of each thread; then it is steady.
+            # The first loads bring torch's own memory, and the allocator keeps pages of each thread; then it is steady.
             assert loaded - after_unload[-1] > 0.8 * weights
             assert after_unload[-1] - after_unload[2] < 0.1 * weights
         server.child.terminate()
