@@ -105,6 +105,8 @@ class DataPlane:
             async with deadline(name, remaining_s, timeout_s(request.parameters, headers)):
                 response, response_headers = await serving.servable.infer(request, headers)
             response.model_version = response.model_version or serving.version
+            if request.request_outputs:  # user code need not know of them
+                response = response.with_outputs(request.request_outputs)
             return response, response_headers
 
     async def predict(self, name: str, body: Any, headers: Headers) -> tuple[Any, Headers]:

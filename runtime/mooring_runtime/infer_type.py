@@ -4,6 +4,7 @@ Names and constructor arguments are KServe's, so that a model written for it fin
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, TypeVar
 
 import orjson
@@ -164,7 +165,17 @@ class InferResponse:
         self.from_grpc = from_grpc
         self.use_binary_outputs = use_binary_outputs
         if requested_outputs:
-            self.outputs = [self._wanted(wish) for wish in requested_outputs]
+            self.outputs = self.with_outputs(requested_outputs).outputs
+
+    def with_outputs(self, wishes: Sequence[RequestedOutput]) -> "InferResponse":
+        """The same response with only the outputs of `wishes`, in that order.
+
+        Raises:
+            InvalidInput: one is not there.
+        """
+        chosen = copy(self)
+        chosen.outputs = [self._wanted(wish) for wish in wishes]
+        return chosen
 
     def __str__(self) -> str:
         """As KServe's client prints it."""
