@@ -8,6 +8,10 @@ from typing import Any
 from mooring_runtime.errors import StartupError
 from mooring_runtime.predictor_config import PROTOCOLS, PredictorConfig
 from mooring_runtime.settings import EVENT_LOOPS, Settings
+from mooring_runtime.tls import TlsFiles
+
+TLS_PORT = 8443
+"""Of REST by TLS, when nothing else is said."""
 
 _TRUE = frozenset({"y", "yes", "t", "true", "on", "1"})
 _FALSE = frozenset({"n", "no", "f", "false", "off", "0"})
@@ -127,6 +131,8 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "default": _DEFAULT.grace_period_s,
         "help": "seconds to finish in (%(default)s)",
     },
+    "ssl_certfile": {"default": None, "help": "serve REST by TLS: certificate chain ($KSERVE_TLS_CERT_FILE)"},
+    "ssl_keyfile": {"default": None, "help": "its private key ($KSERVE_TLS_KEY_FILE); the REST port is then 8443"},
     "predictor_host": {"default": None, "help": "HOST[:PORT] of a predictor that this transformer or explainer calls"},
     "predictor_protocol": {
         "choices": PROTOCOLS,
@@ -184,10 +190,11 @@ def parse(
         argv: Without the program's name.
         commands: Words that may stand in front; the first is what is done without one.
         environ: Where PORT may name the port to listen on. It means the REST port, unless it is the gRPC port
-            already: then the platform names the one port that it forwards.
+            already: then the platform names the one port that it forwards. KSERVE_TLS_CERT_FILE and
+            KSERVE_TLS_KEY_FILE stand for their flags.
 
     Raises:
-        StartupError: PORT is no port.
+        StartupError: PORT is no port, or a certificate comes without its key.
     """
     parser = argparse.ArgumentParser(prog="mooring-runtime", description=__doc__)
     if commands:
@@ -198,17 +205,29 @@ def parse(
     parser.set_defaults(http_port=None)
     args, unknown = parser.parse_known_args(argv)
     values = {_NAMES.get(name, name): value for name, value in vars(args).items() if name != "command"}
+    environ = environ or {}
+    values["tls"] = _tls(values.pop("ssl_certfile"), values.pop("ssl_keyfile"), environ)
     if values["http_port"] is None:
-        values["http_port"] = _port_of(environ or {}, values["grpc_port"])
+        values["http_port"] = _port_of(environ, values["grpc_port"], TLS_PORT if values["tls"] else _DEFAULT.http_port)
     forward = {name: values.pop(name) for name in tuple(values) if name.startswith("predictor_")}
     health_check = values.pop("enable_predictor_health_check")
     return Settings(**values, predictor=PredictorConfig(**forward, predictor_health_check=health_check)), unknown
 
 
-def _port_of(environ: Mapping[str, str], grpc_port: int) -> int:
-    text = environ.get("PORT") or str(_DEFAULT.http_port)
+def _tls(certificate: str | None, key: str | None, environ: Mapping[str, str]) -> TlsFiles | None:
+    certificate = certificate or environ.get("KSERVE_TLS_CERT_FILE")
+    key = key or environ.get("KSERVE_TLS_KEY_FILE")
+    if certificate and key:
+        return TlsFiles(Path(certificate), Path(key))
+    if certificate or key:
+        raise StartupError("TLS takes a certificate and its key: give both --ssl_certfile and --ssl_keyfile, or none.")
+    return None
+
+
+def _port_of(environ: Mapping[str, str], grpc_port: int, default: int) -> int:
+    text = environ.get("PORT") or str(default)
     try:
         port = _port(text)
     except argparse.ArgumentTypeError as exc:
         raise StartupError(f"The environment variable PORT is wrong: {exc}.") from None
-    return port if port != grpc_port else _DEFAULT.http_port
+    return port if port != grpc_port else default

@@ -45,6 +45,8 @@ class ModelServer:
         event_loop: `auto`, `asyncio` or `uvloop`.
         timeout_keep_alive: Seconds that an idle connection stays open.
         predictor_config: The predictor that the models stand in front of.
+        ssl_certfile: Certificate chain to serve REST by TLS with, with `ssl_keyfile`.
+        ssl_keyfile: Its private key.
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class ModelServer:
         event_loop: str | None = None,
         timeout_keep_alive: int | None = None,
         predictor_config: PredictorConfig | None = None,
+        ssl_certfile: str | None = None,
+        ssl_keyfile: str | None = None,
     ) -> None:
         given: dict[str, Any] = {
             "http_port": http_port,
@@ -80,7 +84,9 @@ class ModelServer:
             "timeout_keep_alive_s": timeout_keep_alive,
             "predictor": predictor_config,
         }
-        settings, _ = parse(sys.argv[1:], environ=os.environ)  # other flags belong to the user's own parser
+        files = {"--ssl_certfile": ssl_certfile, "--ssl_keyfile": ssl_keyfile}
+        more = [word for flag, path in files.items() if path for word in (flag, path)]
+        settings, _ = parse([*sys.argv[1:], *more], environ=os.environ)  # other flags are the user's own
         self.settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
         self._registered: dict[str, Model] = dict(registered_models or {})
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mooring_api import names
 from mooring_runtime.predictor_config import PredictorConfig
+from mooring_runtime.tls import TlsFiles
 
 EIGHT_MIB = 8 * 1024 * 1024
 EVENT_LOOPS = ("auto", "asyncio", "uvloop")
@@ -54,5 +55,7 @@ class Settings:
     """How long a server that is told to stop still accepts: endpoints are withdrawn while it is told."""
     grace_period_s: int = 30
     """How long requests in flight may take after that."""
+    tls: TlsFiles | None = None
+    """Serve REST by TLS with these."""
     predictor: PredictorConfig = NO_PREDICTOR
     """What this server stands in front of, if anything."""

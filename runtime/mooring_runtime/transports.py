@@ -18,6 +18,7 @@ from mooring_runtime.rest_api.drain import closing_while_draining
 from mooring_runtime.rest_api.patience import impatient
 from mooring_runtime.settings import Settings
 from mooring_runtime.threads import Threads
+from mooring_runtime.tls import following
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,6 @@ async def transports(
 async def _rest_server(
     settings: Settings, app: FastAPI, dataplane: DataPlane, tasks: asyncio.TaskGroup
 ) -> AsyncIterator[tuple[uvicorn.Server, int]]:
-    sock = listen(settings.host, settings.http_port)
     config = uvicorn.Config(
         with_access_log(closing_while_draining(app, dataplane), settings.access_log_format),
         http=impatient(settings.client_timeout_s),
@@ -90,12 +90,16 @@ async def _rest_server(
         timeout_keep_alive=settings.timeout_keep_alive_s,
         timeout_graceful_shutdown=settings.grace_period_s,
     )
+    if settings.tls is not None:
+        settings.tls.apply(config)
+    sock = listen(settings.host, settings.http_port)
     http = _Uvicorn(config)
     serving = tasks.create_task(http.serve(sockets=[sock]))
     try:
         port = sock.getsockname()[1]
-        logger.info("Listening on http://%s:%d", settings.host, port)
-        yield http, port
+        logger.info("Listening on %s://%s:%d", "http" if settings.tls is None else "https", settings.host, port)
+        async with following(settings.tls, config, tasks):
+            yield http, port
     finally:
         http.should_exit = True
         await serving
