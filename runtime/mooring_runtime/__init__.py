@@ -24,6 +24,7 @@ from mooring_runtime.inference_client import (
     RESTConfig,
 )
 from mooring_runtime.model import Model
+from mooring_runtime.model_repository import ModelRepository
 from mooring_runtime.model_server import ModelServer
 from mooring_runtime.predictor_config import PredictorConfig, PredictorProtocol
 
@@ -36,6 +37,7 @@ __all__ = [
     "InferenceRESTClient",
     "InferenceServerClient",
     "Model",
+    "ModelRepository",
     "ModelServer",
     "PredictorConfig",
     "PredictorProtocol",

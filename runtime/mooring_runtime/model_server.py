@@ -13,6 +13,7 @@ from mooring_runtime.flags import new_parser, parse
 from mooring_runtime.logging import configure_logging
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.model import Model
+from mooring_runtime.model_repository import ModelRepository, repository_of
 from mooring_runtime.predictor_config import PredictorConfig
 from mooring_runtime.sdk_source import RegisteredModels
 from mooring_runtime.server import Models, run
@@ -39,7 +40,8 @@ class ModelServer:
         workers: `--workers`.
         max_threads: Threads of the gRPC server.
         max_asyncio_workers: Threads of the default executor of a model's loop.
-        registered_models: Models by the name to serve them by; more are added by `register_model` and `start`.
+        registered_models: Models by the name to serve them by, or a repository, whose `load` may make more on request;
+            `register_model` and `start` add to it.
         enable_latency_logging: Whether each request logs what its handlers took.
         access_log_format: Format of an access log on standard output.
         event_loop: `auto`, `asyncio` or `uvloop`.
@@ -60,7 +62,7 @@ class ModelServer:
         workers: int | None = None,
         max_threads: int | None = None,
         max_asyncio_workers: int | None = None,
-        registered_models: Mapping[str, Model] | None = None,
+        registered_models: ModelRepository | Mapping[str, Model] | None = None,
         enable_latency_logging: bool | None = None,
         access_log_format: str | None = None,
         event_loop: str | None = None,
@@ -88,12 +90,7 @@ class ModelServer:
         more = [word for flag, path in files.items() if path for word in (flag, path)]
         settings, _ = parse([*sys.argv[1:], *more], environ=os.environ)  # other flags are the user's own
         self.settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
-        self._registered: dict[str, Model] = dict(registered_models or {})
-
-    @property
-    def registered_models(self) -> Mapping[str, Model]:
-        """The models by the name they are served by."""
-        return self._registered
+        self.registered_models = repository_of({} if registered_models is None else registered_models)
 
     def register_model(self, model: Model, name: str | None = None) -> None:
         """Serve `model` as well, by its own name or by `name`.
@@ -106,7 +103,7 @@ class ModelServer:
         model.enable_latency_logging = self.settings.enable_latency_logging
         if model.predictor_config is None:
             model.predictor_config = self.settings.predictor
-        self._registered[name or model.name] = model
+        self.registered_models.update(model, name)
 
     def start(self, models: list[Model] | Mapping[str, Model]) -> None:
         """Serve until a signal comes; blocks. Models that are not `ready` yet are loaded once the server listens.
@@ -130,8 +127,9 @@ class ModelServer:
 
         def sources(threads: Threads, metrics: Metrics) -> Models:
             settings = self.settings
-            source = RegisteredModels(self._registered, settings.max_waiting, metrics, settings.max_asyncio_workers)
-            return Models(source, list(self._registered), must_load=True)
+            models = self.registered_models
+            source = RegisteredModels(models, settings.max_waiting, metrics, settings.max_asyncio_workers)
+            return Models(source, list(models.models), must_load=True)
 
         if status := run(self.settings, sources, None, app):
             sys.exit(status)

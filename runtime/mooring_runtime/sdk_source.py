@@ -1,7 +1,7 @@
 """User models as servables, and the registry that opens them."""
 
 import inspect
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +10,7 @@ from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
 from mooring_runtime.logging import trace_logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.model import InferenceVerb, Model, awaited
+from mooring_runtime.model_repository import ModelRepository, repository_of
 from mooring_runtime.model_thread import ModelThread
 from mooring_runtime.servable import Headers, ModelMetadata, Servable, TensorMetadata
 
@@ -17,11 +18,19 @@ from mooring_runtime.servable import Headers, ModelMetadata, Servable, TensorMet
 class SdkServable:
     """One user model on its thread."""
 
-    def __init__(self, model: Model, thread: ModelThread, metrics: Metrics) -> None:
+    def __init__(
+        self, model: Model, thread: ModelThread, metrics: Metrics, let_go: Callable[[], None] = lambda: None
+    ) -> None:
         self._model = model
         self._thread = thread
         self._metrics = metrics
+        self._let_go = let_go
         self.closed = False
+
+    @property
+    def model(self) -> Model:
+        """The user's model."""
+        return self._model
 
     async def is_ready(self) -> bool:
         """As the model says; its flag is read when nobody else is to be asked, so that a busy model still tells."""
@@ -88,6 +97,18 @@ class SdkServable:
         except Exception as exc:  # the edge of user code
             raise InferenceError(f"{type(exc).__name__} : {exc}") from exc
 
+    async def start(self) -> None:
+        """Call the model's `start`, and its `load` when it is not ready yet."""
+
+        async def start() -> None:
+            await awaited(self._model.start())
+            if self._model.engine:
+                await awaited(self._model.start_engine())
+
+        await self._thread.run(start)
+        if not self._model.ready:
+            await self.reload()
+
     async def reload(self) -> None:
         """Call the model's `load` on its thread."""
 
@@ -107,6 +128,7 @@ class SdkServable:
         self.closed, self._model.ready = True, False
         await self._thread.run(stop)
         self._thread.close()
+        self._let_go()
 
 
 def latency_line(request_id: str, stages: dict[str, float]) -> str:
@@ -152,12 +174,12 @@ class RegisteredModels:
 
     def __init__(
         self,
-        models: Mapping[str, Model] | Iterable[Model],
+        models: ModelRepository | Mapping[str, Model] | Iterable[Model],
         max_waiting: int,
         metrics: Metrics,
         executor_threads: int | None = None,
     ) -> None:
-        self._models = dict(models) if isinstance(models, Mapping) else {model.name: model for model in models}
+        self._repository = repository_of(models)
         self._max_waiting = max_waiting
         self._metrics = metrics
         self._executor_threads = executor_threads
@@ -167,27 +189,51 @@ class RegisteredModels:
         """Start the model; load it when it is not ready yet, or is loaded anew.
 
         Raises:
-            ModelNotFound: nobody registered it.
+            ModelNotFound: nobody registered it, and the repository makes none of that name.
             ModelLoadFailed: it still is not ready after `load`.
         """
-        model = self._models.get(name)
-        if model is None:
-            raise ModelNotFound(name)
         servable = self._open.get(name)
-        if servable is None or servable.closed:
-            thread = ModelThread(name, self._max_waiting, self._executor_threads)
-            servable = self._open[name] = SdkServable(model, thread, self._metrics)
-
-            async def start() -> None:
-                await awaited(model.start())
-                if model.engine:
-                    await awaited(model.start_engine())
-
-            await thread.run(start)
-            if not model.ready:
-                await servable.reload()
-        else:
+        if servable is not None and servable.closed:
+            servable = None
+        if self._repository.makes_models and (servable is not None or self._repository.get_model(name) is None):
+            servable = await self._make(name)
+        elif servable is not None:
             await servable.reload()
-        if not model.ready:
+        else:
+            servable = self._new(name, self._thread(name))
+            await servable.start()
+        if not servable.model.ready:
             raise ModelLoadFailed(f"Model with name {name} is not ready.", "Its load must set self.ready = True.")
+        self._open[name] = servable
         return servable
+
+    async def _make(self, name: str) -> SdkServable:
+        """Let the user's repository make the model; on the thread that will run it."""
+        thread = self._thread(name)
+
+        async def load() -> None:
+            await awaited(self._repository.load(name))
+
+        try:
+            await thread.run(load)
+            servable = self._new(name, thread)
+            await servable.start()
+        except BaseException:
+            thread.close()
+            raise
+        return servable
+
+    def _thread(self, name: str) -> ModelThread:
+        return ModelThread(name, self._max_waiting, self._executor_threads)
+
+    def _new(self, name: str, thread: ModelThread) -> SdkServable:
+        model = self._repository.get_model(name)
+        if model is None:
+            thread.close()
+            raise ModelNotFound(name)
+        return SdkServable(model, thread, self._metrics, lambda: self._let_go(name, model))
+
+    def _let_go(self, name: str, model: Model) -> None:
+        """What can be made again is not kept; what the program registered is, for the next load."""
+        if self._repository.makes_models and self._repository.get_model(name) is model:
+            self._repository.unload(name)
