@@ -55,7 +55,7 @@ async def test_load_requests_reach_the_user_s_repository(tmp_path: Path) -> None
             assert (await http.post(load)).status_code == 404
             put(tmp_path, "m", "one")
             assert (await http.post(load)).status_code == 200
-            predict, nothing = "/v1/models/m:predict", {"instances": []}
+            predict, nothing = "/v1/models/m:predict", dict[str, list[int]](instances=[])
             assert (await http.post(predict, json=nothing)).json() == {"predictions": ["one"]}
             assert await repository.is_model_ready("m")
             put(tmp_path, "m", "two")
