@@ -1,8 +1,8 @@
 """What every transport asks: health, metadata, inference, repository. Knows no HTTP and no gRPC."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -12,7 +12,7 @@ from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.repository import IndexEntry, Repository
 from mooring_runtime.schedule import deadline, priority_of, timeout_s
-from mooring_runtime.servable import Headers, ModelMetadata, Servable
+from mooring_runtime.servable import Headers, ModelMetadata, Servable, StreamingServable
 
 SERVER_NAME = "mooring"
 EXTENSIONS = ("model_repository_extension", "binary_tensor_data")
@@ -104,10 +104,21 @@ class DataPlane:
             priority_of(request.parameters)  # a faulty one is the client's fault, not the lane's
             async with deadline(name, remaining_s, timeout_s(request.parameters, headers)):
                 response, response_headers = await serving.servable.infer(request, headers)
-            response.model_version = response.model_version or serving.version
-            if request.request_outputs:  # user code need not know of them
-                response = response.with_outputs(request.request_outputs)
-            return response, response_headers
+            return _finished(response, request, serving.version), response_headers
+
+    async def infer_stream(
+        self, name: str, model_version: str | None, request: InferRequest, headers: Headers, protocol: str
+    ) -> AsyncGenerator[InferResponse, None]:
+        """As `infer`, in as many pieces as the model makes of its answer; a deadline is for the first one."""
+        with self.repository.lease(name, model_version) as serving, self.metrics.request(name, protocol):
+            priority_of(request.parameters)
+            async with aclosing(_pieces(serving.servable, request, headers)) as pieces:
+                async with deadline(name, timeout_s(request.parameters, headers)):
+                    first = await anext(pieces, None)
+                if first is not None:
+                    yield _finished(first, request, serving.version)
+                async for piece in pieces:
+                    yield _finished(piece, request, serving.version)
 
     async def predict(self, name: str, body: Any, headers: Headers) -> tuple[Any, Headers]:
         """Answer a v1 request."""
@@ -160,6 +171,20 @@ class DataPlane:
                 raise failure
         self.started = True
         return failures
+
+
+def _finished(response: InferResponse, request: InferRequest, version: str | None) -> InferResponse:
+    """A model's answer with what its code need not know of: its version, and which outputs were asked for."""
+    response.model_version = response.model_version or version
+    return response.with_outputs(request.request_outputs) if request.request_outputs else response
+
+
+async def _pieces(servable: Servable, request: InferRequest, headers: Headers) -> AsyncGenerator[InferResponse, None]:
+    if isinstance(servable, StreamingServable):
+        async for piece in servable.infer_stream(request, headers):
+            yield piece
+    else:
+        yield (await servable.infer(request, headers))[0]
 
 
 async def _held(pieces: AsyncIterator[Any], request: ExitStack) -> AsyncIterator[Any]:

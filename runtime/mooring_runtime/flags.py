@@ -7,7 +7,7 @@ from typing import Any
 
 from mooring_runtime.errors import StartupError
 from mooring_runtime.predictor_config import PROTOCOLS, PredictorConfig
-from mooring_runtime.settings import EVENT_LOOPS, Settings
+from mooring_runtime.settings import EVENT_LOOPS, STREAM_SHAPES, Settings
 from mooring_runtime.tls import TlsFiles
 
 TLS_PORT = 8443
@@ -82,6 +82,11 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "type": _positive,
         "default": _DEFAULT.grpc_max_receive_message_length,
         "help": "bytes (%(default)s)",
+    },
+    "grpc_stream_shape": {
+        "choices": STREAM_SHAPES,
+        "default": _DEFAULT.grpc_stream_shape,
+        "help": "whose messages ModelStreamInfer answers (%(default)s)",
     },
     "max_threads": {
         "type": _positive,

@@ -54,11 +54,20 @@ class SdkServable:
         """Answer a v2 request; a dict in the protocol's shape will do for a response."""
         result, response_headers = await self._call(request, headers, InferenceVerb.PREDICT)
         if isinstance(result, AsyncIterator):
-            raise InferenceError(f"Model with name {self._model.name} answers piece by piece: only v1 requests can be.")
-        response = result if isinstance(result, InferResponse) else _response(result, self._model.name)
-        response.id = response.id or request.id or str(uuid4())
-        _check_outputs(response, self._model.name)
-        return response, response_headers
+            raise InferenceError(
+                f"Model with name {self._model.name} answers piece by piece: ask by v1, or by gRPC's ModelStreamInfer."
+            )
+        return _answer(result, self._model.name, request.id or str(uuid4())), response_headers
+
+    async def infer_stream(self, request: InferRequest, headers: Headers) -> AsyncIterator[InferResponse]:
+        """Answer a v2 request with each piece that a generator yields, or with the one answer."""
+        result, _ = await self._call(request, headers, InferenceVerb.PREDICT)
+        request_id = request.id or str(uuid4())
+        if not isinstance(result, AsyncIterator):
+            yield _answer(result, self._model.name, request_id)
+            return
+        async for piece in result:
+            yield _answer(piece, self._model.name, request_id)
 
     async def predict(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
         """Answer a v1 request."""
@@ -143,6 +152,13 @@ def _tensors(declared: Any) -> tuple[TensorMetadata, ...]:
     return tuple(
         TensorMetadata(str(item["name"]), str(item["datatype"]), tuple(item["shape"])) for item in declared or ()
     )
+
+
+def _answer(result: Any, model: str, request_id: str) -> InferResponse:
+    response = result if isinstance(result, InferResponse) else _response(result, model)
+    response.id = response.id or request_id
+    _check_outputs(response, model)
+    return response
 
 
 def _response(result: Any, model: str) -> InferResponse:

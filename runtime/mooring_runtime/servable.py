@@ -1,7 +1,8 @@
 """What the data plane serves: a loaded model, whoever wrote it."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mooring_runtime.infer_type import InferRequest, InferResponse
 
@@ -47,3 +48,11 @@ class Servable(Protocol):
 
     async def close(self) -> None:
         """Free what the model holds; nothing is in flight any more."""
+
+
+@runtime_checkable
+class StreamingServable(Servable, Protocol):
+    """A servable that may answer a v2 request in several pieces."""
+
+    def infer_stream(self, request: InferRequest, headers: Headers) -> AsyncIterator[InferResponse]:
+        """Answer a v2 request piece by piece."""

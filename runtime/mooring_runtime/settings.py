@@ -9,6 +9,7 @@ from mooring_runtime.tls import TlsFiles
 
 EIGHT_MIB = 8 * 1024 * 1024
 EVENT_LOOPS = ("auto", "asyncio", "uvloop")
+STREAM_SHAPES = ("triton", "mlserver")
 NO_PREDICTOR = PredictorConfig()
 
 
@@ -37,6 +38,8 @@ class Settings:
     """How long a client may take to send a request's headers, and may pause within its body."""
     grpc_max_send_message_length: int = EIGHT_MIB
     grpc_max_receive_message_length: int = EIGHT_MIB
+    grpc_stream_shape: str = "triton"
+    """How ModelStreamInfer answers unless a call says so: "triton" wraps every answer, "mlserver" does not."""
     max_threads: int = 4
     """Threads of the gRPC server; handlers of models never run in them."""
     max_asyncio_workers: int | None = None

@@ -23,6 +23,7 @@ EVERY_FLAG = """
 --event_loop asyncio --log_config_file f.yaml --enable_latency_logging no --access_log_format %(h)s
 --max_threads 2 --max_asyncio_workers 3 --predictor_host p:8080 --protocol v2 --predictor_use_ssl true
 --predictor_request_timeout_seconds 7 --predictor_request_retries 2 --enable_predictor_health_check
+--grpc_stream_shape mlserver
 """
 
 
@@ -34,6 +35,7 @@ def test_every_flag_reaches_its_setting() -> None:
         enable_latency_logging=False,
         access_log_format="%(h)s",
         max_threads=2,
+        grpc_stream_shape="mlserver",
         max_asyncio_workers=3,
         predictor=PredictorConfig("p:8080", "v2", True, 7, 2, True),
     )

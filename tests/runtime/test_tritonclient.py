@@ -1,7 +1,8 @@
 """Triton's clients, from their wheel, against servers of ours: what they send, understand and expect is not our say."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+import queue
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from typing import Any
 
@@ -53,6 +54,17 @@ class Echo(Model):
         return InferResponse(None, self.name, outputs, parameters=payload.parameters)
 
 
+class Count(Model):
+    """Answers piece by piece: 1, 2, ... up to its input."""
+
+    async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        async def pieces() -> AsyncIterator[InferResponse]:
+            for number in range(1, int(payload.inputs[0].as_numpy()[0]) + 1):
+                yield InferResponse(None, self.name, [InferOutput.from_numpy("n", np.array([number]))])
+
+        return pieces()
+
+
 @contextmanager
 def http_client(address: Any) -> Iterator[tuple[Any, Any]]:
     client = tritonclient.http.InferenceServerClient(f"127.0.0.1:{address.http_port}")
@@ -79,10 +91,10 @@ both = pytest.mark.parametrize("connect", [http_client, grpc_client], ids=["http
 
 @pytest.fixture
 def talk(serve_models: Serve, until: Until) -> Talk:
-    """Run a blocking conversation with a server that serves `Echo("m")`, beside that server's loop."""
+    """Run a blocking conversation with a server of models `m` and `count`, beside that server's loop."""
 
     async def run(connect: Connect, conversation: Conversation) -> None:
-        async with serve_models(Echo("m")) as server:
+        async with serve_models(Echo("m"), Count("count")) as server:
 
             async def is_ready() -> bool:
                 return bool((await server.http.get("/v2/health/ready")).status_code == 200)
@@ -197,9 +209,10 @@ async def test_health_metadata_and_repository(talk: Talk, connect: Connect) -> N
         assert [int(size) for size in declared["shape"]] == [-1, 3]
         client.load_model("m")
         index = client.get_model_repository_index(**plain)
-        (entry,) = index["models"] if plain else index
-        assert (entry["name"], entry["state"]) == ("m", "READY")
-        client.unload_model("m")
+        entries = index["models"] if plain else index
+        assert [(entry["name"], entry["state"]) for entry in entries] == [("m", "READY"), ("count", "READY")]
+        for name in ("m", "count"):
+            client.unload_model(name)
         assert not client.get_model_repository_index(**plain)
 
     await talk(connect, conversation)
@@ -229,3 +242,33 @@ async def test_errors_say_what_is_wrong(talk: Talk, connect: Connect) -> None:
 def test_messages_of_both_live_in_one_process_and_mean_the_same() -> None:
     theirs = tritonclient.grpc.service_pb2.ModelInferRequest(model_name="m", id="7", raw_input_contents=[b"12"])
     assert message("ModelInferRequest").FromString(theirs.SerializeToString()).raw_input_contents == [b"12"]
+
+
+async def test_a_stream_is_answered_in_order_and_outlives_a_faulty_request(talk: Talk) -> None:
+    def conversation(triton: Any, client: Any) -> None:
+        answers: queue.Queue[tuple[Any, Any]] = queue.Queue()
+        client.start_stream(lambda result, error: answers.put((result, error)))
+        for number, model in enumerate(["m", "count", "absent", "m"], start=1):
+            inputs = [tensor(triton, "x", "INT64", np.array([number]))]
+            client.async_stream_infer(model, inputs, request_id=str(number))
+        client.stop_stream()
+        got = []
+        while not answers.empty():
+            result, error = answers.get_nowait()
+            if error is None:
+                response = result.get_response()
+                got.append((response.id, result.as_numpy(response.outputs[0].name).tolist()))
+            else:
+                got.append(("", error.message()))
+        text = "Model with name absent does not exist."
+        assert got == [("1", [1]), ("2", [1]), ("2", [2]), ("", text), ("4", [4])]
+
+    await talk(grpc_client, conversation)
+
+
+async def test_a_model_that_streams_needs_a_stream(talk: Talk) -> None:
+    def conversation(triton: Any, client: Any) -> None:
+        with pytest.raises(InferenceServerException, match="ModelStreamInfer"):
+            client.infer("count", [tensor(triton, "x", "INT64", np.array([2]))])
+
+    await talk(grpc_client, conversation)

@@ -47,7 +47,7 @@ async def grpc_server(settings: Settings, dataplane: DataPlane, threads: Threads
             ("grpc.so_reuseport", 0),  # else a second server would share a taken port in silence
         ),
     )
-    server.add_generic_rpc_handlers((service_handler(dataplane, threads),))
+    server.add_generic_rpc_handlers((service_handler(dataplane, threads, settings.grpc_stream_shape),))
     health_pb2_grpc.add_HealthServicer_to_server(Health(dataplane), server)
     names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server, pool=POOL)

@@ -1,6 +1,7 @@
 """The methods of GRPCInferenceService: messages in, messages out, domain errors as status codes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -8,8 +9,10 @@ import grpc
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import ModelNotReady
 from mooring_runtime.grpc_api.errors import status_of
-from mooring_runtime.grpc_api.messages import SERVICE, message
+from mooring_runtime.grpc_api.messages import SERVICE, ModelInferRequest, message
+from mooring_runtime.grpc_api.stream import answer_in_order, shape_of
 from mooring_runtime.grpc_api.wire import parse_request, render_response
+from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.servable import Headers, TensorMetadata
 from mooring_runtime.threads import Threads
 
@@ -20,9 +23,10 @@ Context = Any
 class Servicer:
     """One method per RPC; each gets its request and its context, answers its response and raises domain errors."""
 
-    def __init__(self, dataplane: DataPlane, threads: Threads) -> None:
+    def __init__(self, dataplane: DataPlane, threads: Threads, stream_shape: str) -> None:
         self._dataplane = dataplane
         self._threads = threads
+        self._stream_shape = stream_shape
 
     async def server_live(self, request: Any, context: Context) -> Any:
         """The loop turns."""
@@ -72,8 +76,26 @@ class Servicer:
         )
         if headers:
             context.set_trailing_metadata(tuple((name.lower(), value) for name, value in headers.items()))
+        return await self._rendered(response, infer_request)
+
+    async def model_stream_infer(self, requests: AsyncIterator[Any], context: Context) -> None:
+        """Inference on many requests, each answered by one message or, where the model streams, by several."""
+        headers = _headers(context)
+        shape, draining = shape_of(headers, self._stream_shape), self._dataplane.draining
+        await answer_in_order(requests, lambda request: self._pieces(request, headers), shape, context.write, draining)
+
+    async def _pieces(self, request: Any, headers: Headers) -> AsyncGenerator[Any, None]:
+        infer_request = await self._threads.code(request.ByteSize(), parse_request, request)
+        pieces = self._dataplane.infer_stream(
+            request.model_name, request.model_version or None, infer_request, headers, "grpc"
+        )
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield await self._rendered(piece, infer_request)
+
+    async def _rendered(self, response: InferResponse, request: InferRequest) -> Any:
         nbytes = sum(output.as_numpy().nbytes for output in response.outputs)
-        return await self._threads.code(nbytes, render_response, response, infer_request)
+        return await self._threads.code(nbytes, render_response, response, request)
 
     async def repository_index(self, request: Any, context: Context) -> Any:
         """All known models."""
@@ -109,9 +131,9 @@ def _tensor(tensor: TensorMetadata) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
 
 
-def service_handler(dataplane: DataPlane, threads: Threads) -> grpc.GenericRpcHandler:
-    """The service for a grpc.aio server."""
-    servicer = Servicer(dataplane, threads)
+def service_handler(dataplane: DataPlane, threads: Threads, stream_shape: str) -> grpc.GenericRpcHandler:
+    """The service for a grpc.aio server; `stream_shape` is what a stream's answers look like unless a call says so."""
+    servicer = Servicer(dataplane, threads, stream_shape)
     methods: dict[str, Callable[[Any, Context], Awaitable[Any]]] = {
         "ServerLive": servicer.server_live,
         "ServerReady": servicer.server_ready,
@@ -131,6 +153,11 @@ def service_handler(dataplane: DataPlane, threads: Threads) -> grpc.GenericRpcHa
         )
         for name, method in methods.items()
     }
+    handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
+        _answering_errors(servicer.model_stream_infer),
+        request_deserializer=ModelInferRequest.FromString,
+        response_serializer=lambda answer: answer.SerializeToString(),  # of either shape
+    )
     return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
 
@@ -139,6 +166,8 @@ def _answering_errors(method: Callable[[Any, Context], Awaitable[Any]]) -> Calla
         try:
             return await method(request, context)
         except Exception as exc:  # the edge of the transport
+            while isinstance(exc, ExceptionGroup):  # a stream's tasks
+                exc = exc.exceptions[0]
             await context.abort(*status_of(exc))
 
     return guarded
