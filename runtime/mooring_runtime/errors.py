@@ -59,11 +59,19 @@ class ModelLoadFailed(ServingError):
 
 
 class InferenceError(ServingError):
-    """The model failed on a request that was well-formed."""
+    """The model failed on a request that was well-formed.
 
-    def __init__(self, reason: str) -> None:
+    Args:
+        reason: What went wrong.
+        status: A short code of the model's own, told in front of the reason.
+        debug_details: For whoever catches it; clients do not see it.
+    """
+
+    def __init__(self, reason: str, status: str | None = None, debug_details: object = None) -> None:
         self.reason = reason
-        super().__init__(reason)
+        self.status = status
+        self.debug_details = debug_details
+        super().__init__(reason if status is None else f"[{status}] {reason}")
 
 
 class QueueFull(ServingError):

@@ -113,7 +113,8 @@ class Repository:
         if slot.serving is None:
             raise ModelNotReady(name, slot.reason or f"It is {slot.state}.")
         if version and version != slot.serving.version:
-            raise ModelNotFound(name, f"Version {version} is not there; version {slot.serving.version} is.")
+            there = f"version {slot.serving.version} is" if slot.serving.version else "it has no versions"
+            raise ModelNotFound(name, f"Version {version} is not there; {there}.")
         return slot.serving
 
     async def load(self, name: str) -> None:

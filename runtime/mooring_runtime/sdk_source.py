@@ -5,7 +5,15 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from mooring_runtime.errors import InferenceError, InvalidInput, ModelLoadFailed, ModelNotFound, ServingError
+from mooring_runtime.errors import (
+    InferenceError,
+    InvalidInput,
+    ModelLoadFailed,
+    ModelNotFound,
+    ModelNotReady,
+    NotSupported,
+    ServingError,
+)
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
 from mooring_runtime.logging import trace_logger
 from mooring_runtime.metrics import Metrics
@@ -80,11 +88,13 @@ class SdkServable:
     async def _call(self, body: Any, headers: Headers, verb: InferenceVerb) -> tuple[Any, Headers]:
         async def call() -> tuple[Any, Headers, dict[str, float]]:
             try:
+                if not await self._may_answer():
+                    raise ModelNotReady(self._model.name)
                 result, response_headers = await self._model(body, headers, verb)
             except ServingError:
                 raise
             except Exception as exc:  # the edge of user code
-                raise InferenceError(f"{type(exc).__name__} : {exc}") from exc
+                raise _in_our_words(exc) from exc
             return result, response_headers, dict(self._model.stage_seconds)
 
         result, response_headers, stages = await self._thread.run(call)
@@ -96,6 +106,12 @@ class SdkServable:
             result = self._told(self._thread.stream(result))
         return result, response_headers
 
+    async def _may_answer(self) -> bool:
+        """As `is_ready`, on the model's thread; a predictor is not asked, since the request itself will show."""
+        if type(self._model).healthy is Model.healthy:
+            return self._model.ready
+        return bool(await awaited(self._model.healthy()))
+
     async def _told(self, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """The pieces; what user code raises on the way is an error of ours, as for a whole answer."""
         try:
@@ -104,7 +120,7 @@ class SdkServable:
         except ServingError:
             raise
         except Exception as exc:  # the edge of user code
-            raise InferenceError(f"{type(exc).__name__} : {exc}") from exc
+            raise _in_our_words(exc) from exc
 
     async def start(self) -> None:
         """Call the model's `start`, and its `load` when it is not ready yet."""
@@ -138,6 +154,13 @@ class SdkServable:
         await self._thread.run(stop)
         self._thread.close()
         self._let_go()
+
+
+def _in_our_words(exc: Exception) -> ServingError:
+    """What user code raised: NotImplementedError is something that the model does not have, all else its failure."""
+    if isinstance(exc, NotImplementedError):
+        return NotSupported(str(exc))
+    return InferenceError(f"{type(exc).__name__} : {exc}")
 
 
 def latency_line(request_id: str, stages: dict[str, float]) -> str:

@@ -144,6 +144,29 @@ async def test_unload_stops_the_model_and_load_starts_it_anew(serve_models: Serv
     assert model.calls == ["start", "load", "load", "stop", "start", "load", "stop"]
 
 
+class Tired(Doubler):
+    def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        self.ready = False
+        return super().predict(payload)
+
+
+class Unwell(Doubler):
+    async def healthy(self) -> bool:
+        return "predict" not in self.calls
+
+
+@pytest.mark.parametrize("kind", [Tired, Unwell])
+async def test_a_model_that_stops_being_ready_gets_no_requests(serve_models: Serve, until: Until, kind: Any) -> None:
+    model = kind("m")
+    async with serve_models(model) as server:
+        await until(lambda: is_ready(server))
+        assert (await server.http.post("/v1/models/m:predict", json={"instances": [1]})).status_code == 200
+        v1 = await server.http.post("/v1/models/m:predict", json={"instances": [1]})
+        assert (v1.status_code, v1.json()) == (503, {"error": "Model with name m is not ready."})
+        assert (await server.http.post("/v2/models/m/infer", json=V2_BODY)).status_code == 503
+    assert model.calls.count("predict") == 1
+
+
 async def test_metadata_is_the_model_s_own(serve_models: Serve, until: Until) -> None:
     class Declared(Doubler):
         async def get_input_types(self) -> Any:
