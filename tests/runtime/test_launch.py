@@ -1,5 +1,4 @@
 import base64
-import contextlib
 import io
 import json
 import os
@@ -7,66 +6,18 @@ import re
 import shlex
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
+from tests.runtime.launched import launched
 from tests.runtime.seeds import program
 
 from mooring_runtime import InferenceServerClient, InferInput, InferRequest
 
 FORGOTTEN = "import base64, io\nfrom PIL import Image\nfrom torchvision import transforms\n"
 """Imports that document 000's first program uses and leaves out."""
-
-
-@dataclass(frozen=True)
-class Running:
-    http: httpx.Client
-    grpc_port: int
-    log: list[str]
-
-
-@contextmanager
-def launched(file: Path, *arguments: str, **environ: str) -> Iterator[Running]:
-    """A program under the launcher, ready; its log tells the ports that it chose."""
-    flags = ("--host", "127.0.0.1", "--http_port", "0", "--grpc_port", "0", *arguments)
-    command = [sys.executable, "-m", "mooring_runtime", "run", str(file), *flags]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environ})
-    log: list[str] = []
-    try:
-        assert child.stderr is not None
-        ports: dict[str, int] = {}
-        for line in child.stderr:
-            log.append(line)
-            if found := re.search(r"Listening on (\w+)://127\.0\.0\.1:(\d+)", line):
-                ports[found[1]] = int(found[2])
-            if len(ports) == 2:
-                break
-        assert len(ports) == 2, "".join(log)
-        reader = threading.Thread(target=lambda: log.extend(child.stderr or ()), daemon=True)
-        reader.start()
-        with httpx.Client(base_url=f"http://127.0.0.1:{ports['http']}", timeout=60) as http:
-            wait_ready(http, child)
-            yield Running(http, ports["grpc"], log)
-        child.terminate()
-        assert child.wait(timeout=30) == 0
-        reader.join(timeout=10)
-    finally:
-        child.kill()
-        child.wait()
-
-
-def wait_ready(http: httpx.Client, child: subprocess.Popen[str]) -> None:
-    while child.poll() is None:
-        with contextlib.suppress(httpx.TransportError):
-            if http.get("/v2/health/ready").status_code == 200:
-                return
-    raise AssertionError("the program ended")
 
 
 @pytest.fixture(scope="session")
