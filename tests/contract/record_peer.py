@@ -89,7 +89,8 @@ def main() -> None:
     """Write `tests/golden/contract/kserve.json`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", type=Path, required=True, help="of the virtual environment that has KServe")
-    parser.add_argument("--log", type=Path, default=Path(tempfile.gettempdir()) / "kserve.log", help="where KServe's log goes (%(default)s)")
+    log = Path(tempfile.gettempdir()) / "kserve.log"
+    parser.add_argument("--log", type=Path, default=log, help="where KServe's log goes (%(default)s)")
     args = parser.parse_args()
     GOLDEN.mkdir(parents=True, exist_ok=True)
     (GOLDEN / "kserve.json").write_text(written(**record(args.python, args.log)))
