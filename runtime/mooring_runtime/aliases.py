@@ -1,8 +1,8 @@
-"""`import kserve` in a file that was written for it: the same names, found here.
+"""`import kserve` and `import mlserver` in a file that was written for them: the same names, found here.
 
-A meta-path finder answers for the package `kserve` and its modules with ours, the very same module objects, so that an
+A meta-path finder answers for these packages and their modules with ours, the very same module objects, so that an
 `isinstance` holds whichever name a class was imported by. Only the launcher installs it: a program that imports
-`mooring_runtime` itself keeps whatever `kserve` it has.
+`mooring_runtime` itself keeps whatever `kserve` or `mlserver` it has.
 """
 
 import importlib
@@ -16,21 +16,26 @@ OURS = "mooring_runtime"
 
 PLACES = {
     "kserve": OURS,
+    "mlserver": f"{OURS}.mlserver",
     "kserve.protocol.infer_type": f"{OURS}.infer_type",
     "kserve.protocol.grpc.grpc_predict_v2_pb2": f"{OURS}.grpc_api.messages",
 }
-"""Where a name is that does not simply have ours in front; the others are at the same place below `mooring_runtime`."""
+"""Where a name is that does not simply have ours in front; the others are at the same place below `mooring_runtime`, or
+below `mooring_runtime.mlserver` for MLServer's."""
+
+PAGES = {"kserve": "docs/custom-models.md", "mlserver": "docs/mlserver-models.md"}
+"""The packages, and what tells which of their modules there are."""
 
 EMPTY = frozenset({"kserve.protocol", "kserve.protocol.grpc"})
 """Packages that hold nothing but other modules."""
 
 
 def target_of(name: str) -> str | None:
-    """The module of ours that `name` stands for; None when it is not KServe's, or one that only holds others."""
+    """The module of ours that `name` stands for; None when it is neither's, or one that only holds others."""
     package, _, rest = name.partition(".")
-    if package != "kserve" or name in EMPTY:
+    if package not in PAGES or name in EMPTY:
         return None
-    return PLACES.get(name, f"{OURS}.{rest}")
+    return PLACES.get(name, f"{PLACES[package]}.{rest}")
 
 
 class _Alias(Loader):
@@ -58,12 +63,12 @@ class _Empty(Loader):
 
 
 class AliasFinder(MetaPathFinder):
-    """Finds `kserve` here. Raises ModuleNotFoundError for a module of KServe's that has no counterpart."""
+    """Finds both packages here. Raises ModuleNotFoundError for a module of theirs that has no counterpart."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Ours, under the name that was asked for; None for what is not KServe's."""
+        """Ours, under the name that was asked for; None for what is not theirs."""
         if fullname in EMPTY:
             return ModuleSpec(fullname, _Empty(), is_package=True)
         ours = target_of(fullname)
@@ -74,8 +79,9 @@ class AliasFinder(MetaPathFinder):
         except ModuleNotFoundError as exc:
             if exc.name != ours:
                 raise
+            page = PAGES[fullname.partition(".")[0]]
             raise ModuleNotFoundError(
-                f"{fullname}: Mooring's runtime has no such module; see docs/custom-models.md for those it has",
+                f"{fullname}: Mooring's runtime has no such module; see {page} for those it has",
                 name=fullname,
             ) from None
         return ModuleSpec(fullname, _Alias(module), is_package=hasattr(module, "__path__"))

@@ -1,4 +1,4 @@
-"""`mooring-runtime`: serve the models of a folder, or run a program that serves its own."""
+"""`mooring-runtime`: serve the models of a folder, ours or MLServer's, or run a program that serves its own."""
 
 import os
 import sys
@@ -39,6 +39,11 @@ def main() -> None:
         from mooring_runtime.launch import run_program
 
         run_program(sys.argv[2:])
+        return
+    if sys.argv[1:2] == ["mlserver"]:
+        from mooring_runtime.mlserver.start import start
+
+        start(sys.argv[2:], os.environ)
         return
     serve_folder()
 

@@ -15,7 +15,7 @@ from mooring_api.v2 import RepositoryState
 from mooring_runtime.errors import ModelLoadFailed, ModelNotFound, ModelNotReady, ServingError
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.servable import Servable
+from mooring_runtime.servable import Servable, Versioned
 from mooring_runtime.serving import Serving, close, retire
 
 T = TypeVar("T")
@@ -180,13 +180,18 @@ class Repository:
             slot.loads += 1
             old = slot.serving
             if old is None or old.servable is not servable:  # user code loads anew in place
-                slot.serving = Serving(servable, str(slot.loads) if self._source.versioned else None)
+                slot.serving = Serving(servable, self._version(servable, slot.loads))
             slot.state, slot.reason = RepositoryState.READY, ""
             seconds = perf_counter() - started
             self._metrics.load_seconds.labels("ok").observe(seconds)
             logger.info("Loaded model %s%s in %.3f s", name, f" version {slot.loads}" * (slot.loads > 1), seconds)
         if old is not None and old is not slot.serving:
             self._begin(retire(name, old))
+
+    def _version(self, servable: Servable, loads: int) -> str | None:
+        if isinstance(servable, Versioned):
+            return servable.version
+        return str(loads) if self._source.versioned else None
 
     def _load_failed(self, name: str, slot: _Slot, exc: Exception) -> None:
         self._metrics.load_seconds.labels("failed").observe(0)

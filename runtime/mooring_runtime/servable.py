@@ -56,3 +56,12 @@ class StreamingServable(Servable, Protocol):
 
     def infer_stream(self, request: InferRequest, headers: Headers) -> AsyncIterator[InferResponse]:
         """Answer a v2 request piece by piece."""
+
+
+@runtime_checkable
+class Versioned(Protocol):
+    """A servable that says its own version, however often it is loaded."""
+
+    @property
+    def version(self) -> str | None:
+        """The version; None for a model without."""

@@ -1,4 +1,4 @@
-"""Programs under `mooring-runtime run`, as processes, for tests to talk to."""
+"""`mooring-runtime` as a process, for tests to talk to."""
 
 import contextlib
 import os
@@ -23,9 +23,16 @@ class Running:
 
 @contextmanager
 def launched(file: Path, *arguments: str, **environ: str) -> Iterator[Running]:
-    """A program under the launcher, ready; its log tells the ports that it chose."""
+    """A program under the launcher, ready."""
     flags = ("--host", "127.0.0.1", "--http_port", "0", "--grpc_port", "0", *arguments)
-    command = [sys.executable, "-m", "mooring_runtime", "run", str(file), *flags]
+    with started("run", str(file), *flags, **environ) as server:
+        yield server
+
+
+@contextmanager
+def started(*arguments: str, **environ: str) -> Iterator[Running]:
+    """`mooring-runtime ARGUMENT...` on 127.0.0.1, ready; its log tells the ports that it chose."""
+    command = [sys.executable, "-m", "mooring_runtime", *arguments]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environ})
     log: list[str] = []
     try:

@@ -33,6 +33,14 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
             "from kserve.protocol.grpc import grpc_predict_v2_pb2; a = grpc_predict_v2_pb2.ModelInferRequest",
             "from mooring_runtime.grpc_api.messages import ModelInferRequest as b",
         ),
+        ("from mlserver import MLModel as a", "from mooring_runtime.mlserver import MLModel as b"),
+        ("from mlserver.model import MLModel as a", "from mooring_runtime.mlserver import MLModel as b"),
+        ("from mlserver import types as a", "from mooring_runtime.mlserver import types as b"),
+        ("import mlserver.errors; a = mlserver.errors", "from mooring_runtime.mlserver import errors as b"),
+        (
+            "from mlserver.utils import get_model_uri as a",
+            "from mooring_runtime.mlserver.utils import get_model_uri as b",
+        ),
     ],
 )
 @pytest.mark.parametrize("order", ["ours first", "theirs first"])
@@ -47,10 +55,13 @@ def test_modules_keep_their_own_names() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_module_that_there_is_none_of_is_told_with_where_to_look() -> None:
-    done = python(INSTALL + "import kserve.storage")
-    assert "kserve.storage" in done.stderr
-    assert "docs/custom-models.md" in done.stderr
+@pytest.mark.parametrize(
+    ("module", "page"),
+    [("kserve.storage", "docs/custom-models.md"), ("mlserver.kafka", "docs/mlserver-models.md")],
+)
+def test_a_module_that_there_is_none_of_is_told_with_where_to_look(module: str, page: str) -> None:
+    done = python(INSTALL + f"import {module}")
+    assert f"{module}: Mooring's runtime has no such module; see {page}" in done.stderr
 
 
 def test_nothing_is_found_where_nothing_was_installed() -> None:

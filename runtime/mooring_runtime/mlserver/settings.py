@@ -1,0 +1,158 @@
+"""MLServer's settings: `settings.json`, `model-settings.json`, and the variables MLSERVER_* and MLSERVER_MODEL_*.
+
+What a file says goes before the environment, and that before the defaults (spec: runtime.md section 4.2). Only what has
+an effect here is a field; docs/mlserver-models.md lists the rest.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+
+from mooring_runtime.errors import ServingError
+from mooring_runtime.mlserver.types import MetadataTensor
+
+SETTINGS_FILE = "settings.json"
+MODEL_SETTINGS_FILE = "model-settings.json"
+PREFIX = "MLSERVER_"
+MODEL_PREFIX = "MLSERVER_MODEL_"
+_STRUCTURED = frozenset({"parameters", "inputs", "outputs", "versions", "extra"})
+"""Fields whose variables hold JSON."""
+
+
+class SettingsError(ServingError):
+    """A settings file or variable is wrong; the text names it."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="ignore", protected_namespaces=(), validate_default=False)
+
+    @classmethod
+    def variables(cls, prefix: str, environ: Mapping[str, str]) -> dict[str, Any]:
+        """The fields that the environment sets; an empty variable sets nothing.
+
+        Raises:
+            SettingsError: a variable that must hold JSON does not.
+        """
+        found: dict[str, Any] = {}
+        for field in cls.model_fields:
+            variable = f"{prefix}{field.upper()}"
+            text = environ.get(variable)
+            if not text:
+                continue
+            try:
+                found[field] = json.loads(text) if field in _STRUCTURED else text
+            except ValueError as exc:
+                raise SettingsError(f"The environment variable {variable} holds no JSON: {exc}.") from None
+        return found
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], where: str) -> Self:
+        """Validate; `where` is named in the error.
+
+        Raises:
+            SettingsError: a value is wrong.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as exc:
+            faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in exc.errors())
+            raise SettingsError(f"{where}: {faults}.") from None
+
+
+class Settings(_Settings):
+    """How the server is to run."""
+
+    debug: bool = False
+    """Log at level DEBUG, and write an access log."""
+    host: str = "0.0.0.0"  # noqa: S104 - a pod's address is not known beforehand
+    http_port: int = Field(8080, ge=0, le=65535)
+    grpc_port: int = Field(8081, ge=0, le=65535)
+    grpc_max_message_length: int | None = Field(None, ge=-1)
+    """Bytes, in both directions; -1 is no limit."""
+    load_models_at_startup: bool = True
+
+    @classmethod
+    def load(cls, folder: Path, environ: Mapping[str, str]) -> Self:
+        """The settings for a folder of models.
+
+        Raises:
+            SettingsError: file or variable is wrong.
+        """
+        file = folder / SETTINGS_FILE
+        document = read_document(file) if file.is_file() else {}
+        return cls.parse(cls.variables(PREFIX, environ) | document, f"{file} or the variables {PREFIX}*")
+
+
+class ModelParameters(_Settings):
+    """Where the model's data is, and whatever else the model wants to know."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+    uri: str | None = None
+    """Path or URL of the data; a relative path starts at the folder of model-settings.json."""
+    version: str | None = None
+    format: str | None = None
+    content_type: str | None = None
+    """How to decode inputs that do not say it."""
+    extra: dict[str, Any] = {}
+
+
+class ModelSettings(_Settings):
+    """One model."""
+
+    implementation: str
+    """Import path of its class; a class stands for its path."""
+    name: str = ""
+    platform: str = ""
+    versions: list[str] = []
+    inputs: list[MetadataTensor] = []
+    outputs: list[MetadataTensor] = []
+    parameters: ModelParameters | None = None
+    _source: str | None = PrivateAttr(None)
+
+    @field_validator("implementation", mode="before")
+    @classmethod
+    def _path_of(cls, value: object) -> object:
+        return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else value
+
+    @property
+    def version(self) -> str | None:
+        """The version that the parameters name."""
+        return self.parameters.version if self.parameters else None
+
+    @classmethod
+    def load(cls, file: Path | None, environ: Mapping[str, str], folder: Path) -> Self:
+        """The settings of one model: from its file, or from the environment alone when `file` is None.
+
+        Raises:
+            SettingsError: file or variable is wrong.
+        """
+        document = read_document(file) if file else {}
+        parameters = ModelParameters.variables(MODEL_PREFIX, environ)
+        parameters = {"uri": str(folder)} | parameters | (document.get("parameters") or {})
+        values = {"name": folder.name} | cls.variables(MODEL_PREFIX, environ) | document
+        if isinstance(values.get("parameters"), dict) and "parameters" not in document:
+            parameters |= values["parameters"]  # the variable MLSERVER_MODEL_PARAMETERS
+        settings = cls.parse(values | {"parameters": parameters}, f"{file or folder} or the variables {MODEL_PREFIX}*")
+        settings._source = str(file) if file else None
+        return settings
+
+
+def read_document(file: Path) -> dict[str, Any]:
+    """The JSON object in a settings file.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    try:
+        document = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as exc:
+        raise SettingsError(f"{file} cannot be read: {exc}.") from None
+    if not isinstance(document, dict):
+        raise SettingsError(f"{file} must hold a JSON object.")
+    if not isinstance(document.get("parameters") or {}, dict):
+        raise SettingsError(f"{file}: parameters must be an object.")
+    return document

@@ -1,0 +1,151 @@
+"""Models of a folder whose settings are MLServer's, as servables."""
+
+import glob
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mooring_runtime.errors import ModelLoadFailed, ModelNotFound, NotSupported
+from mooring_runtime.infer_type import InferRequest, InferResponse
+from mooring_runtime.logging import logger
+from mooring_runtime.mlserver.errors import domain_error
+from mooring_runtime.mlserver.implementation import Implementations
+from mooring_runtime.mlserver.model import MLModel
+from mooring_runtime.mlserver.settings import MODEL_SETTINGS_FILE, ModelSettings, SettingsError, read_document
+from mooring_runtime.mlserver.wire import from_mlserver, to_mlserver
+from mooring_runtime.model_thread import ModelThread
+from mooring_runtime.servable import Headers, ModelMetadata, Servable, TensorMetadata
+from mooring_runtime.threads import Threads
+
+
+class MLModelServable:
+    """One model on its thread."""
+
+    def __init__(self, model: MLModel, thread: ModelThread) -> None:
+        self._model = model
+        self._thread = thread
+        self.version = model.version
+
+    async def is_ready(self) -> bool:
+        """Its flag; read here, so that a busy model still tells."""
+        return bool(self._model.ready)
+
+    async def metadata(self) -> ModelMetadata:
+        """As the model says."""
+        told = await self._thread.run(self._model.metadata)
+        inputs, outputs = (
+            tuple(TensorMetadata(tensor.name, tensor.datatype, tuple(tensor.shape)) for tensor in tensors or ())
+            for tensors in (told.inputs, told.outputs)
+        )
+        return ModelMetadata(told.platform, inputs, outputs)
+
+    async def infer(self, request: InferRequest, headers: Headers) -> tuple[InferResponse, Headers]:
+        """Answer a v2 request."""
+
+        async def call() -> tuple[InferResponse, Headers]:
+            payload = to_mlserver(request, headers)
+            try:
+                response = await self._model.predict(payload)
+            except Exception as exc:  # the edge of user code
+                raise domain_error(exc) from exc
+            return from_mlserver(response, payload, self._model.name)
+
+        return await self._thread.run(call)
+
+    async def predict(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """There is no v1 for such models."""
+        raise NotSupported(f"Model with name {self._model.name} is MLServer's: it answers v2 requests only.")
+
+    async def explain(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """There is no v1 for such models."""
+        return await self.predict(body, headers)
+
+    async def close(self) -> None:
+        """Tell the model to unload, and end its thread."""
+        self._model.ready = False
+        await self._thread.run(self._model.unload)
+        self._thread.close()
+
+
+@dataclass(frozen=True)
+class SettingsFolder:
+    """Opens the models below `root`; the folder is read anew each time."""
+
+    root: Path
+    environ: Mapping[str, str]
+    max_waiting: int
+    threads: Threads
+    implementations: Implementations = field(default_factory=Implementations)
+    versioned: bool = False
+    """Models say their version themselves."""
+
+    def files(self) -> dict[str, Path | None]:
+        """The settings file of each model, sorted by name; None stands for the environment alone.
+
+        Of several versions of a model the newest is served: the one without a version, else the largest number.
+        """
+        found: dict[str, list[Path]] = {}
+        pattern = os.path.join(glob.escape(str(self.root)), "**", MODEL_SETTINGS_FILE)  # noqa: PTH118 - glob's own form
+        # Path.rglob would not follow links, which is how models are put in place.
+        for text in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207
+            file = Path(text)
+            found.setdefault(_name_and_version(file, self.environ)[0], []).append(file)
+        for name, files in found.items():
+            files.sort(key=lambda file: _age(_name_and_version(file, self.environ)[1]))
+            if len(files) > 1:
+                logger.info("Model %s: %s is the newest of %d versions", name, files[-1], len(files))
+        if not found and self.environ.get("MLSERVER_MODEL_IMPLEMENTATION"):
+            return {self.environ.get("MLSERVER_MODEL_NAME") or self.root.resolve().name: None}
+        return {name: found[name][-1] for name in sorted(found)}
+
+    def _settings(self, name: str) -> ModelSettings:
+        files = self.files()
+        if name not in files:
+            raise ModelNotFound(name, f"No {MODEL_SETTINGS_FILE} below {self.root} names it.")
+        file = files[name]
+        folder = (file.parent if file else self.root).absolute()
+        try:
+            return ModelSettings.load(file, self.environ, folder)
+        except SettingsError as exc:
+            raise ModelLoadFailed(str(exc), "Correct it and load again.") from None
+
+    async def open(self, name: str) -> Servable:
+        """Read the settings, import the class, make the model and `load` it, all but the first on its own thread."""
+        settings = await self.threads.load(self._settings, name)
+        thread = ModelThread(name, self.max_waiting)
+
+        async def start() -> MLModel:
+            folder = Path(settings._source).parent if settings._source else self.root
+            model = self.implementations.find(settings.implementation, folder.absolute())(settings)
+            loaded: object = await model.load()
+            if isinstance(loaded, bool):  # a model that forgets to answer may still have set its flag
+                model.ready = loaded
+            if not model.ready:
+                raise ModelLoadFailed("It is not ready after load.", "Its load must return True, or set self.ready.")
+            return model
+
+        try:
+            return MLModelServable(await thread.run(start), thread)
+        except BaseException:
+            thread.close()
+            raise
+
+
+def _name_and_version(file: Path, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """What a file says; one that cannot be read goes by the name of its folder, and its load will tell."""
+    try:
+        document = read_document(file)
+    except SettingsError:
+        document = {}
+    name = document.get("name") or environ.get("MLSERVER_MODEL_NAME") or file.absolute().parent.name
+    version = (document.get("parameters") or {}).get("version") or environ.get("MLSERVER_MODEL_VERSION")
+    return str(name), None if version is None else str(version)
+
+
+def _age(version: str | None) -> tuple[int, int, str]:
+    """Sorts versions, the newest last."""
+    if version is None:
+        return 2, 0, ""
+    return (1, int(version), version) if version.isdecimal() else (0, 0, version)
