@@ -6,10 +6,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: help demo test e2e bench crds images lint types core unit clean
+.PHONY: help demo test e2e bench bench-runtime crds images lint types core unit clean
 
 help:  ## show this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # torch first and pinned: unpinned it brings gigabytes of CUDA; torchvision without its own idea of torch.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -45,6 +45,9 @@ e2e: $(VENV)/.installed  ## the walk-through on the current kubectl context (MOO
 
 bench: $(VENV)/.installed  ## measure the control plane on the test node, beside KServe's figures; writes bench/results/
 	$(BIN)/python -m bench.control_plane
+
+bench-runtime: $(VENV)/.installed  ## measure the runtime beside KServe's server, in one run; writes bench/results/ (ARGS=--quick: shorter)
+	$(BIN)/python -m bench.runtime $(ARGS)
 
 crds: $(VENV)/.installed  ## write the CRD YAML from the types of crds/mooring_api
 	$(BIN)/python crds/generate.py

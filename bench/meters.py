@@ -114,6 +114,13 @@ def _container_of(process: Path, wanted: set[str]) -> str | None:
     return next((container for container in wanted if container in group), None)
 
 
+def machine_cpu_s() -> float:
+    """CPU time that everything on this machine has spent since it started."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    idle = fields[3] + fields[4]  # the fourth is idle, the fifth waits for a disk
+    return (sum(fields) - idle) / TICKS_PER_S
+
+
 def container_ids(pods: Iterable[Manifest], container: str) -> list[str]:
     """The runtime's ids of a container in each pod."""
     statuses = (status for pod in pods for status in pod["status"].get("containerStatuses", ()))

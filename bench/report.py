@@ -62,17 +62,20 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.2f}"
 
 
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown."""
+    return "\n".join("| " + " | ".join(line) + " |" for line in (header, ("---",) * len(header), *rows))
+
+
 def markdown(rows: Sequence[Row], commit: str, note: str) -> str:
     """The report as a page."""
-    lines = [HEADER, ("---",) * len(HEADER), *(row.cells() for row in rows)]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return f"""# Control plane: ours beside KServe's
 
-{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit}, {_machine()}. {note}
+{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit}, {machine()}. {note}
 KServe's figures: master of August 2026, Standard mode, measured on the same kind of node (its manager with raised
 limits). Times are noisy on two shared cores; counts are not. `make bench` writes this page.
 
-{table}
+{table(HEADER, [row.cells() for row in rows])}
 
 How: objects are created by 16 requests in flight from one client (`bench/api.py`, no kubectl). Times end when a watch,
 or a request through the ingress (polled each 10 ms), sees the result; "starts downloading" is the time in the agent's
@@ -83,6 +86,7 @@ cores that start 100 pods, a process gets the share that it asked for.
 """
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What the figures were measured on."""
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return f"{os.cpu_count()} cores, {memory_gib:.0f} GiB, {platform.system()} {platform.release()}"

@@ -48,4 +48,6 @@ args, _ = parser.parse_known_args()
 if __name__ == "__main__":
     if args.configure_logging:
         logging.configure_logging(args.log_config_file)
-    ModelServer().start([AlexNet(args.model_name)])
+    model = AlexNet(args.model_name)
+    model.load()
+    ModelServer().start([model])

@@ -1,0 +1,1 @@
+"""What the compared servers run, in their own interpreters; nothing of the bench imports it."""
