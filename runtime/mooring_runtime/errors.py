@@ -5,11 +5,13 @@
     ├── ModelNotFound         no model of that name (or version)
     ├── ModelNotReady         known, but it is loading, unloading, or its load failed
     ├── ModelLoadFailed       the files of a model cannot be served: what is wrong with them, and what to do
+    │   └── ModelMissingError     they are not there
     ├── InferenceError        the model itself failed on the request
     ├── QueueFull             more requests wait for the model than its lane holds
     ├── DeadlineExceeded      the client's deadline passed before there was an answer
     ├── ServerNotReady        starting up or draining
     ├── NotSupported          a verb, protocol or version that this model or server does not have
+    │   └── UnsupportedProtocol   a protocol
     └── StartupError          the process cannot serve at all: bad flag, absent device, taken port
 
 The texts of the first three are KServe's, since its clients match on them (spec: runtime.md section 1.1).
@@ -58,6 +60,18 @@ class ModelLoadFailed(ServingError):
         super().__init__(f"{reason} {advice}")
 
 
+class ModelMissingError(ModelLoadFailed):
+    """For a model's `load`: its files are not there. KServe's name, for models that raise it.
+
+    Args:
+        path: Where they should be.
+    """
+
+    def __init__(self, path: object) -> None:
+        self.path = path
+        super().__init__(f"There is no model at {path}.", "Put its files there and load again.")
+
+
 class InferenceError(ServingError):
     """The model failed on a request that was well-formed.
 
@@ -97,6 +111,14 @@ class ServerNotReady(ServingError):
 
 class NotSupported(ServingError):
     """This model or server does not have what was asked for."""
+
+
+class UnsupportedProtocol(NotSupported):
+    """The model does not speak the protocol of the request. KServe's name, for models that raise it."""
+
+    def __init__(self, protocol_version: object = None) -> None:
+        self.reason = f"Unsupported protocol {protocol_version}."
+        super().__init__(self.reason)
 
 
 class StartupError(ServingError):

@@ -5,7 +5,7 @@
 from typing import Any
 
 import kserve
-from kserve.errors import InferenceError, InvalidInput, ModelNotReady
+from kserve.errors import InferenceError, InvalidInput, ModelMissingError, ModelNotReady, UnsupportedProtocol
 from kserve.utils.utils import get_predict_input, get_predict_response
 
 ERRORS: dict[str, Exception] = {
@@ -14,6 +14,7 @@ ERRORS: dict[str, Exception] = {
     "InferenceError with status": InferenceError("the network diverged", status="E7"),
     "ModelNotReady": ModelNotReady("failing", "It rests."),
     "NotImplementedError": NotImplementedError("no such head"),
+    "UnsupportedProtocol": UnsupportedProtocol("v3"),
     "ValueError": ValueError("not a number"),
     "KeyError": KeyError("weights"),
 }
@@ -109,6 +110,17 @@ class Tired(Ready):
         return {"predictions": ["good night"]}
 
 
+class Missing(kserve.Model):
+    """Is ready until it is told to load."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.ready = True
+
+    def load(self) -> bool:
+        raise ModelMissingError("/mnt/models")
+
+
 if __name__ == "__main__":
     kserve.ModelServer().start(
         [
@@ -120,5 +132,6 @@ if __name__ == "__main__":
             Text("text"),
             Tired("tired"),
             Ready("bare"),
+            Missing("missing"),
         ]
     )
