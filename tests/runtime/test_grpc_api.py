@@ -8,7 +8,6 @@ import grpc
 import numpy as np
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from mooring_runtime.grpc_api.messages import SERVICE, message
@@ -157,22 +156,6 @@ async def test_messages_over_the_limit_are_refused(serve_folder: Serve, put_mode
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call("ModelInfer", **infer_fields(contents={"fp32_contents": [0] * 1000}, shape=[1000]))
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
-async def test_the_standard_health_service_follows_readiness(serve_folder: Serve, until: Until) -> None:
-    async with (
-        ready(serve_folder(), until) as (server, _),
-        grpc.aio.insecure_channel(server.grpc_target) as channel,
-    ):
-        check = health_pb2_grpc.HealthStub(channel).Check
-        for name in ("", SERVICE):
-            answer = await check(health_pb2.HealthCheckRequest(service=name))
-            assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        server.running.dataplane.draining.set()
-        answer = await check(health_pb2.HealthCheckRequest())
-        assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
-        with pytest.raises(grpc.aio.AioRpcError):
-            await check(health_pb2.HealthCheckRequest(service="other"))
 
 
 async def test_reflection_describes_every_service(serve_folder: Serve, until: Until) -> None:

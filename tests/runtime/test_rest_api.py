@@ -173,6 +173,9 @@ async def test_health_and_metadata(serve_folder: Serve, put_model: PutModel, unt
         for path, (status, body) in expected.items():
             answer = await server.http.get(path)
             assert (path, answer.status_code, answer.json()) == (path, status, body)
+            if path == "/" or path.endswith(("/live", "/ready")) or path.startswith("/v1/"):
+                head = await server.http.head(path)
+                assert (path, head.status_code, head.content) == (path, status, b"")
         server_metadata = (await server.http.get("/v2")).json()
         assert server_metadata["name"] == "mooring"
         assert "model_repository_extension" in server_metadata["extensions"]

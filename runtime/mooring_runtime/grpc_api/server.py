@@ -4,32 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import StartupError
+from mooring_runtime.grpc_api.health import Health
 from mooring_runtime.grpc_api.messages import POOL, SERVICE
 from mooring_runtime.grpc_api.servicer import service_handler
 from mooring_runtime.settings import Settings
 from mooring_runtime.threads import Threads
-
-
-class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # grpc_health ships no types
-    """grpc.health.v1 `Check`, told by the data plane at the moment of asking; `Watch` is left unimplemented."""
-
-    def __init__(self, dataplane: DataPlane) -> None:
-        self._dataplane = dataplane
-
-    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - the RPC's name
-        """The server (empty name) or our service; others are NOT_FOUND."""
-        if request.service not in ("", SERVICE):
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"there is no service {request.service}")
-        answer = health_pb2.HealthCheckResponse
-        return answer(status=answer.SERVING if self._dataplane.is_ready() else answer.NOT_SERVING)
 
 
 @asynccontextmanager

@@ -107,12 +107,17 @@ def parameters_of(fields: Mapping[str, Any]) -> Parameters:
 
 def _set_parameters(fields: Any, parameters: Parameters) -> None:
     for name, value in parameters.items():
-        kind = next((kind for python, kind in _PARAMETER_FIELDS if isinstance(value, python)), "string_param")
+        kind = _parameter_field(value)
         setattr(fields[name], kind, value if kind != "string_param" else str(value))
 
 
-_PARAMETER_FIELDS = ((bool, "bool_param"), (int, "int64_param"), (float, "double_param"), (str, "string_param"))
-"""The first that fits; bool goes before int, which it is one of."""
+def _parameter_field(value: object) -> str:
+    """Where a value goes; what the protocol has no field for goes as text."""
+    if isinstance(value, bool):  # before int, which it is one of
+        return "bool_param"
+    if isinstance(value, int):
+        return "int64_param" if -(2**63) <= value < 2**63 else "uint64_param" if 0 < value < 2**64 else "string_param"
+    return "double_param" if isinstance(value, float) else "string_param"
 
 
 def render_response(response: InferResponse, request: InferRequest) -> Any:

@@ -1,7 +1,6 @@
 """The v1 protocol (TensorFlow Serving's shape, as KServe serves it)."""
 
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -13,7 +12,8 @@ from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InvalidInput, ModelNotReady
 from mooring_runtime.infer_type import InferResponse
 from mooring_runtime.rest_api.disconnect import while_connected
-from mooring_runtime.rest_api.errors import CLIENT_CLOSED_REQUEST, answering_errors, json_response
+from mooring_runtime.rest_api.errors import CLIENT_CLOSED_REQUEST, json_response
+from mooring_runtime.rest_api.routes import add_routes
 from mooring_runtime.rest_api.v2_wire import response_document
 from mooring_runtime.threads import Threads
 
@@ -133,8 +133,5 @@ def v1_router(dataplane: DataPlane, threads: Threads) -> APIRouter:
         ("GET", "/v1/models/{model_name}", v1.model_ready),
     )
     router = APIRouter(tags=["v1"])
-    for method, path, endpoint in routes:
-        router.add_api_route(
-            path, answering_errors(endpoint), methods=[method], status_code=HTTPStatus.OK, response_model=None
-        )
+    add_routes(router, routes, also_head=(v1.alive, v1.model_ready))
     return router

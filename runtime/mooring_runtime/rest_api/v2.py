@@ -1,7 +1,5 @@
 """The Open Inference Protocol over REST, with the repository extension."""
 
-from http import HTTPStatus
-
 import orjson
 from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
@@ -10,7 +8,8 @@ from starlette.responses import Response
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InvalidInput, ModelNotReady
 from mooring_runtime.rest_api.disconnect import while_connected
-from mooring_runtime.rest_api.errors import CLIENT_CLOSED_REQUEST, answering_errors, json_response
+from mooring_runtime.rest_api.errors import CLIENT_CLOSED_REQUEST, json_response
+from mooring_runtime.rest_api.routes import add_routes
 from mooring_runtime.rest_api.v2_wire import HEADER_LENGTH, parse_request, render_response
 from mooring_runtime.servable import TensorMetadata
 from mooring_runtime.threads import Threads
@@ -125,8 +124,5 @@ def v2_router(dataplane: DataPlane, threads: Threads) -> APIRouter:
         ("POST", "/v2/repository/models/{model_name}/unload", v2.unload),
     )
     router = APIRouter(tags=["v2"])
-    for method, path, endpoint in routes:
-        router.add_api_route(
-            path, answering_errors(endpoint), methods=[method], status_code=HTTPStatus.OK, response_model=None
-        )
+    add_routes(router, routes, also_head=(v2.live, v2.ready, v2.model_ready))
     return router
