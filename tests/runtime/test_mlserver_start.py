@@ -103,6 +103,17 @@ def call(server: Running, method: str, **fields: Any) -> Any:
         return send(message(f"{method}Request")(**fields), timeout=30)
 
 
+def stream(server: Running, *requests: Any) -> list[Any]:
+    """`ModelStreamInfer` as MLServer's stub reads it: bare answers."""
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        send = channel.stream_stream(
+            f"/{SERVICE}/ModelStreamInfer",
+            request_serializer=message("ModelInferRequest").SerializeToString,
+            response_deserializer=message("ModelInferResponse").FromString,
+        )
+        return list(send(iter(requests), timeout=30))
+
+
 BODY: dict[str, Any] = {"id": "7", "inputs": [{"name": "x", "shape": [2], "datatype": "FP32", "data": [1, 2]}]}
 
 
@@ -124,6 +135,13 @@ def test_the_documents_model_is_loaded_asked_loaded_anew_and_unloaded_over_both_
     told = call(server, "ModelInfer", model_name="m", model_version="v2", inputs=[tensor])
     assert list(told.outputs[0].contents.fp32_contents) == [5, 10]
     assert told.model_version == "v2"
+    answers = stream(
+        server, *[message("ModelInferRequest")(model_name="m", id=str(n), inputs=[tensor]) for n in (1, 2)]
+    )
+    assert [(each.id, list(each.outputs[0].contents.fp32_contents)) for each in answers] == [
+        ("1", [5, 10]),
+        ("2", [5, 10]),
+    ]
     raw = {"inputs": [{"name": "x", "shape": [2], "datatype": "FP32"}], "raw_input_contents": [b"\0\0\x80?" * 2]}
     assert call(server, "ModelInfer", model_name="m", **raw).raw_output_contents == [b"\0\0\xa0@" * 2]
 

@@ -63,6 +63,7 @@ class Start:
             grpc_port=self.settings.grpc_port,
             grpc_max_send_message_length=limit,
             grpc_max_receive_message_length=limit,
+            grpc_stream_shape="mlserver",
             access_log_format=ACCESS_LOG if self.settings.debug else None,
         )
 
