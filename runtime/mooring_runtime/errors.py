@@ -14,7 +14,8 @@
     │   └── UnsupportedProtocol   a protocol
     └── StartupError          the process cannot serve at all: bad flag, absent device, taken port
 
-The texts of the first three are KServe's, since its clients match on them (spec: runtime.md section 1.1).
+The texts of the first three are KServe's, since its clients match on them (spec: runtime.md section 1.1). As there,
+user code may catch InvalidInput as a ValueError, ModelNotReady and InferenceError as a RuntimeError.
 """
 
 
@@ -22,7 +23,7 @@ class ServingError(Exception):
     """Root of the tree; `str()` is the text for the user."""
 
 
-class InvalidInput(ServingError):
+class InvalidInput(ServingError, ValueError):
     """The request is malformed, or does not fit the model."""
 
     def __init__(self, reason: str) -> None:
@@ -38,7 +39,7 @@ class ModelNotFound(ServingError):
         super().__init__(f"Model with name {name} does not exist." + (f" {detail}" if detail else ""))
 
 
-class ModelNotReady(ServingError):
+class ModelNotReady(ServingError, RuntimeError):
     """The model is known but cannot answer now."""
 
     def __init__(self, name: str, detail: str = "") -> None:
@@ -72,7 +73,7 @@ class ModelMissingError(ModelLoadFailed):
         super().__init__(f"There is no model at {path}.", "Put its files there and load again.")
 
 
-class InferenceError(ServingError):
+class InferenceError(ServingError, RuntimeError):
     """The model failed on a request that was well-formed.
 
     Args:

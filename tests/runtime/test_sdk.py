@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mooring_runtime import InferOutput, InferRequest, InferResponse, Model, ModelServer
-from mooring_runtime.errors import StartupError
+from mooring_runtime.errors import InferenceError, InvalidInput, ModelNotReady, StartupError
 
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
 Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
@@ -245,3 +245,12 @@ async def test_an_engine_is_started_after_the_model_and_stopped_after_it(serve_m
     async with serve_models(model) as server:
         await until(lambda: is_ready(server))
     assert model.calls == ["start", "start_engine", "load", "stop", "stop_engine"]
+
+
+@pytest.mark.parametrize(
+    ("error", "builtin"),
+    [(InvalidInput("x"), ValueError), (InferenceError("x"), RuntimeError), (ModelNotReady("m"), RuntimeError)],
+)
+def test_kserve_s_errors_can_be_caught_as_python_s_own(error: Exception, builtin: type[Exception]) -> None:
+    with pytest.raises(builtin):
+        raise error
