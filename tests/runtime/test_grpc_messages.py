@@ -10,7 +10,7 @@ from mooring_runtime.grpc_api.messages import POOL, message
 def test_the_committed_descriptors_are_those_of_the_proto(tmp_path: Path) -> None:
     generate.compile_protocol(tmp_path / "oip.binpb")
     assert (tmp_path / "oip.binpb").read_bytes() == (generate.FOLDER / "oip.binpb").read_bytes(), (
-        "run: python -m mooring_runtime.grpc_api.generate"
+        "run: python runtime/mooring_runtime/grpc_api/generate.py"
     )
 
 

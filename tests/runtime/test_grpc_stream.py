@@ -101,6 +101,18 @@ def test_the_wrapped_shape_carries_the_error_and_whose_it_is() -> None:
     assert (wrapped.error_message, wrapped.infer_response.id) == ("Model with name m does not exist.", "7")
 
 
+async def test_an_idle_stream_does_not_hold_up_the_stop(serve_folder: Serve) -> None:
+    async with serve_folder() as server, grpc.aio.insecure_channel(server.grpc_target) as channel:
+        stream = channel.stream_stream(f"/{SERVICE}/ModelStreamInfer")(timeout=20)
+        await stream.write(ModelInferRequest(model_name="absent").SerializeToString())
+        assert b"Model with name absent does not exist" in await stream.read()
+        server.running.dataplane.draining.set()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stream.read()
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "shutting down" in (caught.value.details() or "")
+
+
 @pytest.mark.parametrize(
     ("setting", "metadata"),
     [("mlserver", ()), ("triton", ((SHAPE_KEY, "mlserver"),))],

@@ -1,4 +1,7 @@
-"""`python -m mooring_runtime.grpc_api.generate`: compile `oip.proto` into the descriptor set `oip.binpb`."""
+"""`python runtime/mooring_runtime/grpc_api/generate.py`: compile `oip.proto` into the descriptor set `oip.binpb`.
+
+As a file, since as a module (`-m`) its package would look for messages that are only about to be compiled.
+"""
 
 import sys
 from pathlib import Path
