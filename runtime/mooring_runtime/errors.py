@@ -2,6 +2,7 @@
 
     ServingError
     ├── InvalidInput          the request is malformed, or does not fit the model
+    ├── RequestTooLarge       the request's body is longer than the server takes
     ├── ModelNotFound         no model of that name (or version)
     ├── ModelNotReady         known, but it is loading, unloading, or its load failed
     ├── ModelLoadFailed       the files of a model cannot be served: what is wrong with them, and what to do
@@ -29,6 +30,15 @@ class InvalidInput(ServingError, ValueError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class RequestTooLarge(ServingError):
+    """The request's body is longer than the server takes."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            f"The body of the request has more than {limit_bytes} bytes: send less at once, or raise --max_body_bytes."
+        )
 
 
 class ModelNotFound(ServingError):

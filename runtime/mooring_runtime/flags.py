@@ -73,6 +73,11 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "default": None,
         "help": "write an access log to stdout in this format, for example '%%(client_addr)s %%(status_code)s'",
     },
+    "max_body_bytes": {
+        "type": _positive,
+        "default": _DEFAULT.max_body_bytes,
+        "help": "how long a REST request's body may be, decompressed (%(default)s)",
+    },
     "grpc_max_send_message_length": {
         "type": _positive,
         "default": _DEFAULT.grpc_max_send_message_length,

@@ -8,6 +8,7 @@ from mooring_runtime.predictor_config import PredictorConfig
 from mooring_runtime.tls import TlsFiles
 
 EIGHT_MIB = 8 * 1024 * 1024
+ONE_GIB = 1024**3
 EVENT_LOOPS = ("auto", "asyncio", "uvloop")
 STREAM_SHAPES = ("triton", "mlserver")
 NO_PREDICTOR = PredictorConfig()
@@ -36,6 +37,8 @@ class Settings:
     """Longer than the idle timeout of the proxies in front."""
     client_timeout_s: int = 30
     """How long a client may take to send a request's headers, and may pause within its body."""
+    max_body_bytes: int = ONE_GIB
+    """How long a REST request's body may be, decompressed."""
     grpc_max_send_message_length: int = EIGHT_MIB
     grpc_max_receive_message_length: int = EIGHT_MIB
     grpc_stream_shape: str = "triton"

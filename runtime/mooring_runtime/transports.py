@@ -14,6 +14,7 @@ from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import StartupError
 from mooring_runtime.logging import logger
 from mooring_runtime.rest_api.access_log import with_access_log
+from mooring_runtime.rest_api.bodies import guarding_bodies
 from mooring_runtime.rest_api.drain import closing_while_draining
 from mooring_runtime.rest_api.patience import impatient
 from mooring_runtime.settings import Settings
@@ -81,8 +82,9 @@ async def transports(
 async def _rest_server(
     settings: Settings, app: FastAPI, dataplane: DataPlane, tasks: asyncio.TaskGroup
 ) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+    guarded = guarding_bodies(app, settings.max_body_bytes)
     config = uvicorn.Config(
-        with_access_log(closing_while_draining(app, dataplane), settings.access_log_format),
+        with_access_log(closing_while_draining(guarded, dataplane), settings.access_log_format),
         http=impatient(settings.client_timeout_s),
         log_config=None,
         access_log=settings.access_log_format is None and logging.getLogger("uvicorn.access").hasHandlers(),

@@ -81,12 +81,12 @@ def serve_models() -> Serve:
     """Serve models of user code."""
 
     @asynccontextmanager
-    async def serve(*user_models: Model, max_waiting: int = 256) -> AsyncIterator[Server]:
+    async def serve(*user_models: Model, max_waiting: int = 256, **changes: Any) -> AsyncIterator[Server]:
         def models(threads: Threads, metrics: Metrics) -> Models:
             source = RegisteredModels(user_models, max_waiting, metrics)
             return Models(source, [model.name for model in user_models], must_load=True)
 
-        async with running(SETTINGS, models) as server, _client_of(server) as client:
+        async with running(replace(SETTINGS, **changes), models) as server, _client_of(server) as client:
             yield client
 
     return serve
@@ -102,6 +102,23 @@ def until() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
                 await asyncio.sleep(0.01)
 
     return poll
+
+
+@pytest.fixture
+def serve_ready(serve_models: Serve, until: Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]) -> Serve:
+    """Serve models of user code, and wait until they are ready."""
+
+    @asynccontextmanager
+    async def serve(*user_models: Model, **changes: Any) -> AsyncIterator[Server]:
+        async with serve_models(*user_models, **changes) as server:
+
+            async def is_ready() -> bool:
+                return server.running.dataplane.is_ready()
+
+            await until(is_ready)
+            yield server
+
+    return serve
 
 
 @pytest.fixture(scope="session")

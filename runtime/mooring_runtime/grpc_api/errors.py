@@ -11,6 +11,7 @@ from mooring_runtime.errors import (
     ModelNotReady,
     NotSupported,
     QueueFull,
+    RequestTooLarge,
     ServerNotReady,
     ServingError,
 )
@@ -18,6 +19,7 @@ from mooring_runtime.logging import logger
 
 STATUS: dict[type[ServingError], StatusCode] = {
     InvalidInput: StatusCode.INVALID_ARGUMENT,
+    RequestTooLarge: StatusCode.RESOURCE_EXHAUSTED,
     ModelNotFound: StatusCode.NOT_FOUND,
     ModelLoadFailed: StatusCode.FAILED_PRECONDITION,
     ModelNotReady: StatusCode.UNAVAILABLE,

@@ -18,6 +18,7 @@ from mooring_runtime.errors import (
     ModelNotReady,
     NotSupported,
     QueueFull,
+    RequestTooLarge,
     ServerNotReady,
     ServingError,
 )
@@ -25,6 +26,7 @@ from mooring_runtime.logging import logger
 
 STATUS: dict[type[ServingError], HTTPStatus] = {
     InvalidInput: HTTPStatus.BAD_REQUEST,
+    RequestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ModelNotFound: HTTPStatus.NOT_FOUND,
     ModelLoadFailed: HTTPStatus.UNPROCESSABLE_ENTITY,
     ModelNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
