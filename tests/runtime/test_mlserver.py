@@ -293,6 +293,7 @@ def test_the_folder_may_name_variables_and_settings_json_goes_before_the_environ
         start = Start.parse(["start", text], {**environ, "MLSERVER_GRPC_MAX_MESSAGE_LENGTH": "-1"})
         settings = start.server_settings()
         assert (start.folder, settings.http_port, settings.grpc_port) == (tmp_path, 1, 3)
+        assert settings.grpc_stream_shape == "mlserver"
         assert (settings.access_log_format, settings.grpc_max_receive_message_length) == (None, -1)
     with pytest.raises(StartupError, match="NOWHERE"):
         Start.parse(["start", "${NOWHERE}/models"], environ)
@@ -314,3 +315,29 @@ def test_a_class_may_stand_for_its_path_in_settings(tmp_path: Path) -> None:
     assert issubclass(found, MLModel)
     with pytest.raises(ModelLoadFailed):
         Implementations().find("alone.Nobody", tmp_path)
+
+
+DECODED = """
+from mooring_runtime.mlserver import MLModel
+from mooring_runtime.mlserver.codecs import decode_args
+
+class Mine(MLModel):
+    @decode_args
+    async def predict(self, texts: list[str]) -> list[str]:
+        return [text.upper() for text in texts]
+"""
+
+
+async def test_a_model_of_decoded_arguments_answers_json_and_blames_the_client(tmp_path: Path, until: Until) -> None:
+    put(tmp_path / "model-settings.json", {"name": "m", "implementation": "mine.Mine"})
+    (tmp_path / "mine.py").write_text(DECODED)
+    async with served(tmp_path) as http:
+        await until(lambda: _ready(http))
+        body = {"inputs": [{"name": "texts", "shape": [2], "datatype": "BYTES", "data": ["a", "b"]}]}
+        (output,) = (await http.post("/v2/models/m/infer", json=body)).json()["outputs"]
+        parameters = {"content_type": "str"}
+        assert output == {
+            "name": "output-0", "shape": [2, 1], "datatype": "BYTES", "parameters": parameters, "data": ["A", "B"]
+        }  # fmt: skip
+        answer = await http.post("/v2/models/m/infer", json=BODY)
+        assert (answer.status_code, answer.json()["error"]) == (400, "Model with name m needs the inputs texts")

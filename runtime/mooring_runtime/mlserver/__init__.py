@@ -4,8 +4,8 @@ Belongs here: MLServer's public names at MLServer's places, its settings files a
 such models. Does not belong here: transports, queues, repository; those are the server's, which knows nothing of this.
 """
 
-from mooring_runtime.mlserver import errors, types, utils
+from mooring_runtime.mlserver import codecs, errors, types, utils
 from mooring_runtime.mlserver.model import MLModel
 from mooring_runtime.mlserver.settings import ModelParameters, ModelSettings, Settings
 
-__all__ = ["MLModel", "ModelParameters", "ModelSettings", "Settings", "errors", "types", "utils"]
+__all__ = ["MLModel", "ModelParameters", "ModelSettings", "Settings", "codecs", "errors", "types", "utils"]

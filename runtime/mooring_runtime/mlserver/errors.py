@@ -5,7 +5,9 @@
     ├── ModelNotFound (404)
     ├── ModelNotReady (400)
     ├── InferenceError (400)           the request does not fit the model
-    └── ModelParametersMissing (400)   the model needs parameters in its settings
+    ├── ModelParametersMissing (400)   the model needs parameters in its settings
+    └── CodecError (400)               a tensor is not of its content type
+        └── CodecNotFound              nobody knows that content type, or the type of that value
 
 Statuses and texts are MLServer's (spec: runtime.md section 1.4).
 """
@@ -60,6 +62,17 @@ class ModelParametersMissing(MLServerError):
     def __init__(self, model_name: str, reason: str | None = None) -> None:
         msg = f"Parameters missing for model {model_name}"
         super().__init__(f"{msg}. {reason}" if reason else msg)
+
+
+class CodecError(MLServerError):
+    """A tensor is not of its content type."""
+
+    def __init__(self, msg: str) -> None:
+        super().__init__(msg)
+
+
+class CodecNotFound(CodecError):
+    """Nobody knows that content type, or the type of that value."""
 
 
 def domain_error(exc: Exception) -> ours.ServingError:
