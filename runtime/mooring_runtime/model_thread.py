@@ -32,7 +32,7 @@ class ModelThread:
         self._name = name
         self._max_waiting = max_waiting
         self._calls = 0
-        self._loop = asyncio.new_event_loop()
+        self._loop = _loop_like_here()
         if executor_threads is not None:
             self._loop.set_default_executor(ThreadPoolExecutor(executor_threads, f"model-{name}-worker"))
         # A daemon: a handler that hangs must not keep the process from ending.
@@ -88,3 +88,15 @@ class ModelThread:
     def close(self) -> None:
         """End the thread once it is idle."""
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+def _loop_like_here() -> asyncio.AbstractEventLoop:
+    """A loop of the kind that runs the server, so that `--event_loop` holds for models; asyncio's where none runs.
+
+    uvloop is woken from another thread more cheaply, and each call wakes both loops.
+    """
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.new_event_loop()
+    return type(running)()

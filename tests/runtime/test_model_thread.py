@@ -4,7 +4,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import pytest
+import uvloop
+
 from mooring_runtime import Model
+from mooring_runtime.model_thread import ModelThread
 
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
 Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
@@ -145,3 +149,20 @@ async def test_a_handler_that_exits_fails_its_request_and_not_its_model(serve_mo
         failed = await server.http.post("/v1/models/m:predict", json={"instances": [1]})
         assert (failed.status_code, failed.json()) == (500, {"error": "SystemExit : 3"})
         assert (await server.http.post("/v1/models/m:predict", json={"instances": []})).status_code == 200
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_model_s_loop_is_of_the_server_s_kind(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    async def kinds() -> tuple[type, type]:
+        async def kind() -> type:
+            return type(asyncio.get_running_loop())
+
+        thread = ModelThread("m", 1)
+        try:
+            return await kind(), await thread.run(kind)
+        finally:
+            thread.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        of_server, of_model = runner.run(kinds())
+    assert of_model is of_server
