@@ -341,3 +341,16 @@ async def test_a_model_of_decoded_arguments_answers_json_and_blames_the_client(t
         }  # fmt: skip
         answer = await http.post("/v2/models/m/infer", json=BODY)
         assert (answer.status_code, answer.json()["error"]) == (400, "Model with name m needs the inputs texts")
+
+
+async def test_a_model_that_takes_its_flag_back_gets_no_more_requests_until_it_is_loaded_anew(
+    tmp_path: Path, until: Until
+) -> None:
+    write(tmp_path / "m", "m", predict="self.ready = False; " + ANSWER, says="once")
+    async with served(tmp_path) as http:
+        await until(lambda: _ready(http))
+        assert await ask(http, "m") == "once"
+        assert (await http.get("/v2/models/m/ready")).status_code == 503
+        assert (await http.post("/v2/models/m/infer", json=BODY)).status_code == 503
+        (await http.post("/v2/repository/models/m/load")).raise_for_status()
+        assert await ask(http, "m") == "once"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mooring_runtime.errors import ModelLoadFailed, ModelNotFound, NotSupported
+from mooring_runtime.errors import ModelLoadFailed, ModelNotFound, ModelNotReady, NotSupported
 from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.logging import logger
 from mooring_runtime.mlserver.errors import domain_error
@@ -42,9 +42,15 @@ class MLModelServable:
         return ModelMetadata(told.platform, inputs, outputs)
 
     async def infer(self, request: InferRequest, headers: Headers) -> tuple[InferResponse, Headers]:
-        """Answer a v2 request."""
+        """Answer a v2 request.
+
+        Raises:
+            ModelNotReady: the model took its flag back.
+        """
 
         async def call() -> tuple[InferResponse, Headers]:
+            if not self._model.ready:
+                raise ModelNotReady(self._model.name)
             payload = to_mlserver(request, headers)
             try:
                 response = await self._model.predict(payload)
