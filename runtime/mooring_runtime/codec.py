@@ -177,7 +177,8 @@ def _fits(array: Array, dtype: np.dtype[Any]) -> bool:
     elif array.dtype.kind not in "iub":
         return False
     limits = np.iinfo(dtype)
-    return bool(array.min() >= limits.min and array.max() <= limits.max)
+    # As Python's numbers: numpy would round 2**64 - 1 to a float's 2**64, and has no order between it and a bool.
+    return int(array.min()) >= limits.min and int(array.max()) <= limits.max
 
 
 def encode_json(name: str, datatype: Datatype, array: Array) -> Any:

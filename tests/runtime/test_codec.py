@@ -79,6 +79,17 @@ def test_raw_bytes_of_a_client_are_read_or_refused_by_name(
     assert "'x'" in refusal
 
 
+@pytest.mark.parametrize(("datatype", "beyond"), [(Datatype.UINT64, 2.0**64), (Datatype.INT64, 2.0**63)])
+def test_floats_next_to_the_largest_number_are_not_wrapped(datatype: Datatype, beyond: float) -> None:
+    with pytest.raises(InvalidInput, match=f"not {datatype}"):
+        decode_json("x", datatype, (1,), [beyond])
+
+
+@pytest.mark.parametrize("datatype", [Datatype.INT8, Datatype.INT64, Datatype.UINT64])
+def test_truth_values_are_whole_numbers(datatype: Datatype) -> None:
+    assert decode_json("x", datatype, (2,), [True, False]).tolist() == [1, 0]
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3), st.lists, max_leaves=8
 )
