@@ -7,15 +7,29 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from mooring_runtime.classification import classified, wants_classes
 from mooring_runtime.errors import ServerNotReady, StartupError
 from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.repository import IndexEntry, Repository
 from mooring_runtime.schedule import deadline, priority_of, timeout_s
 from mooring_runtime.servable import Headers, ModelMetadata, Servable, StreamingServable
+from mooring_runtime.serving import Serving
+from mooring_runtime.statistics import ModelStatistics
 
 SERVER_NAME = "mooring"
-EXTENSIONS = ("model_repository_extension", "binary_tensor_data")
+EXTENSIONS = (
+    "model_repository_extension",
+    "model_repository",
+    "binary_tensor_data",
+    "parameters",
+    "schedule_policy",
+    "classification",
+    "statistics",
+    "model_configuration",
+    "logging",
+)
+"""KServe's name for the repository's stands beside Triton's."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,19 @@ class DataPlane:
         with self.repository.lease(name, model_version) as serving:
             return serving.version, await serving.servable.metadata()
 
+    def statistics(self, name: str | None, model_version: str | None) -> list[tuple[str, str | None, ModelStatistics]]:
+        """Name, version and work of a model; of all that can answer where `name` is None.
+
+        Raises:
+            ModelNotFound: unknown name or version.
+            ModelNotReady: nothing serves.
+        """
+        rows = []
+        for each in [name] if name is not None else self.repository.names():
+            with self.repository.lease(each, model_version if name is not None else None) as serving:
+                rows.append((each, serving.version, self.metrics.statistics.of(each)))
+        return rows
+
     async def infer(
         self,
         name: str,
@@ -104,7 +131,7 @@ class DataPlane:
             priority_of(request.parameters)  # a faulty one is the client's fault, not the lane's
             async with deadline(name, remaining_s, timeout_s(request.parameters, headers)):
                 response, response_headers = await serving.servable.infer(request, headers)
-            return _finished(response, request, serving.version), response_headers
+            return await _finished(response, request, serving), response_headers
 
     async def infer_stream(
         self, name: str, model_version: str | None, request: InferRequest, headers: Headers, protocol: str
@@ -116,9 +143,9 @@ class DataPlane:
                 async with deadline(name, timeout_s(request.parameters, headers)):
                     first = await anext(pieces, None)
                 if first is not None:
-                    yield _finished(first, request, serving.version)
+                    yield await _finished(first, request, serving)
                 async for piece in pieces:
-                    yield _finished(piece, request, serving.version)
+                    yield await _finished(piece, request, serving)
 
     async def predict(self, name: str, body: Any, headers: Headers) -> tuple[Any, Headers]:
         """Answer a v1 request."""
@@ -173,10 +200,17 @@ class DataPlane:
         return failures
 
 
-def _finished(response: InferResponse, request: InferRequest, version: str | None) -> InferResponse:
-    """A model's answer with what its code need not know of: its version, and which outputs were asked for."""
-    response.model_version = response.model_version or version
-    return response.with_outputs(request.request_outputs) if request.request_outputs else response
+async def _finished(response: InferResponse, request: InferRequest, serving: Serving) -> InferResponse:
+    """A model's answer with what its code need not know of: its version, which outputs were asked for, and how."""
+    response.model_version = response.model_version or serving.version
+    if not (wishes := request.request_outputs):
+        return response
+    response = response.with_outputs(wishes)
+    if wants_classes(wishes):
+        metadata = await serving.servable.metadata()
+        labels = {output.name: output.labels for output in metadata.outputs}
+        response.outputs = classified(response.outputs, wishes, labels)
+    return response
 
 
 async def _pieces(servable: Servable, request: InferRequest, headers: Headers) -> AsyncGenerator[InferResponse, None]:

@@ -6,11 +6,12 @@ The four histograms of the user's handlers have KServe's names and labels, so th
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import perf_counter
+from time import perf_counter, time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from mooring_runtime.errors import ServingError
+from mooring_runtime.statistics import Statistics
 
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -20,6 +21,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self.statistics = Statistics()
         self._requests = Counter(
             "mooring_runtime_requests_total",
             "Inference requests by outcome: ok, Cancelled, or the error's kind",
@@ -70,16 +72,20 @@ class Metrics:
             raise
         finally:
             self._in_flight.labels(model).dec()
-            self._seconds.labels(model, protocol).observe(perf_counter() - started)
+            seconds = perf_counter() - started
+            self._seconds.labels(model, protocol).observe(seconds)
+            self.statistics.ended(model, outcome == "ok", seconds, time())
             self._requests.labels(model, protocol, outcome).inc()
 
     def lane_observer(self, model: str) -> Callable[[int, float], None]:
         """What a lane calls after each batch, with (rows, seconds waited)."""
         rows_of, waited_of = self._batch_rows.labels(model), self._queue_seconds.labels(model)
+        self.statistics.has_lane(model)
 
         def observe(rows: int, waited_s: float) -> None:
             rows_of.observe(rows)
             waited_of.observe(waited_s)
+            self.statistics.ran(model, rows)
 
         return observe
 

@@ -143,7 +143,7 @@ class Model:
         return []
 
     def get_output_types(self) -> Any:
-        """Outputs for the metadata: dicts with name, datatype, shape."""
+        """Outputs for the metadata: dicts with name, datatype, shape and, where an output scores classes, labels."""
         return []
 
     async def __call__(

@@ -173,7 +173,10 @@ def latency_line(request_id: str, stages: dict[str, float]) -> str:
 
 def _tensors(declared: Any) -> tuple[TensorMetadata, ...]:
     return tuple(
-        TensorMetadata(str(item["name"]), str(item["datatype"]), tuple(item["shape"])) for item in declared or ()
+        TensorMetadata(
+            str(item["name"]), str(item["datatype"]), tuple(item["shape"]), tuple(map(str, item.get("labels") or ()))
+        )
+        for item in declared or ()
     )
 
 

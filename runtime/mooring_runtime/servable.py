@@ -17,6 +17,8 @@ class TensorMetadata:
     name: str
     datatype: str
     shape: tuple[int, ...]
+    labels: tuple[str, ...] = ()
+    """Names of the classes by index, where an output scores classes."""
 
 
 @dataclass(frozen=True)

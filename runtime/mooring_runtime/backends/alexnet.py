@@ -121,7 +121,7 @@ class AlexNetBackend:
             (
                 TensorMetadata("output-0", Datatype.FP32, (-1, top_k)),
                 TensorMetadata("class_ids", Datatype.INT64, (-1, top_k)),
-                TensorMetadata("logits", Datatype.FP32, (-1, classes)),
+                TensorMetadata("logits", Datatype.FP32, (-1, classes), settings.class_names),
                 *([TensorMetadata("class_names", Datatype.BYTES, (-1, top_k))] if settings.class_names else []),
             ),
         )

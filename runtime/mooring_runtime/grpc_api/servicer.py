@@ -1,6 +1,6 @@
 """The methods of GRPCInferenceService: messages in, messages out, domain errors as status codes."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -8,16 +8,14 @@ import grpc
 
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import ModelNotReady
-from mooring_runtime.grpc_api.errors import status_of
-from mooring_runtime.grpc_api.messages import SERVICE, ModelInferRequest, message
+from mooring_runtime.grpc_api.calls import Context, Unary, headers_of, stream_handler, unary_handler
+from mooring_runtime.grpc_api.extensions import Extensions
+from mooring_runtime.grpc_api.messages import SERVICE, message
 from mooring_runtime.grpc_api.stream import answer_in_order, shape_of
 from mooring_runtime.grpc_api.wire import parse_request, render_response
 from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.servable import Headers, TensorMetadata
 from mooring_runtime.threads import Threads
-
-Context = Any
-"""grpc.aio.ServicerContext; grpcio ships no types for it."""
 
 
 class Servicer:
@@ -70,7 +68,7 @@ class Servicer:
             request.model_name,
             request.model_version or None,
             infer_request,
-            _headers(context),
+            headers_of(context),
             "grpc",
             context.time_remaining(),
         )
@@ -80,7 +78,7 @@ class Servicer:
 
     async def model_stream_infer(self, requests: AsyncIterator[Any], context: Context) -> None:
         """Inference on many requests, each answered by one message or, where the model streams, by several."""
-        headers = _headers(context)
+        headers = headers_of(context)
         shape, draining = shape_of(headers, self._stream_shape), self._dataplane.draining
         await answer_in_order(requests, lambda request: self._pieces(request, headers), shape, context.write, draining)
 
@@ -123,10 +121,6 @@ def _model_name(request: Any) -> str:
     return name
 
 
-def _headers(context: Context) -> Headers:
-    return {key: value if isinstance(value, str) else value.hex() for key, value in context.invocation_metadata() or ()}
-
-
 def _tensor(tensor: TensorMetadata) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
 
@@ -134,7 +128,7 @@ def _tensor(tensor: TensorMetadata) -> dict[str, Any]:
 def service_handler(dataplane: DataPlane, threads: Threads, stream_shape: str) -> grpc.GenericRpcHandler:
     """The service for a grpc.aio server; `stream_shape` is what a stream's answers look like unless a call says so."""
     servicer = Servicer(dataplane, threads, stream_shape)
-    methods: dict[str, Callable[[Any, Context], Awaitable[Any]]] = {
+    methods: dict[str, Unary] = {
         "ServerLive": servicer.server_live,
         "ServerReady": servicer.server_ready,
         "ModelReady": servicer.model_ready,
@@ -144,30 +138,8 @@ def service_handler(dataplane: DataPlane, threads: Threads, stream_shape: str) -
         "RepositoryIndex": servicer.repository_index,
         "RepositoryModelLoad": servicer.repository_model_load,
         "RepositoryModelUnload": servicer.repository_model_unload,
+        **Extensions(dataplane).methods(),
     }
-    handlers = {
-        name: grpc.unary_unary_rpc_method_handler(
-            _answering_errors(method),
-            request_deserializer=message(f"{name}Request").FromString,
-            response_serializer=message(f"{name}Response").SerializeToString,
-        )
-        for name, method in methods.items()
-    }
-    handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
-        _answering_errors(servicer.model_stream_infer),
-        request_deserializer=ModelInferRequest.FromString,
-        response_serializer=lambda answer: answer.SerializeToString(),  # of either shape
-    )
+    handlers = {name: unary_handler(name, method) for name, method in methods.items()}
+    handlers["ModelStreamInfer"] = stream_handler("ModelInferRequest", servicer.model_stream_infer)
     return grpc.method_handlers_generic_handler(SERVICE, handlers)
-
-
-def _answering_errors(method: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
-    async def guarded(request: Any, context: Context) -> Any:
-        try:
-            return await method(request, context)
-        except Exception as exc:  # the edge of the transport
-            while isinstance(exc, ExceptionGroup):  # a stream's tasks
-                exc = exc.exceptions[0]
-            await context.abort(*status_of(exc))
-
-    return guarded

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from mooring_runtime.dataplane import SERVER_NAME, DataPlane
 from mooring_runtime.rest_api.v1 import v1_router
 from mooring_runtime.rest_api.v2 import v2_router
+from mooring_runtime.rest_api.v2_extensions import v2_extensions_router
 from mooring_runtime.threads import Threads
 
 
@@ -26,6 +27,7 @@ def create_app(dataplane: DataPlane, threads: Threads, docs: bool = False) -> Fa
         redoc_url=None,
     )
     app.include_router(v1_router(dataplane, threads))
+    app.include_router(v2_extensions_router(dataplane))
     app.include_router(v2_router(dataplane, threads))
 
     async def metrics(request: Request) -> Response:

@@ -1,0 +1,32 @@
+from mooring_runtime.model_config import config_of
+from mooring_runtime.servable import ModelMetadata, TensorMetadata
+from mooring_runtime.statistics import ModelStatistics, Statistics, Tally
+
+
+def test_requests_are_counted_by_how_they_ended() -> None:
+    statistics = Statistics()
+    statistics.ended("m", True, 0.5, now_s=1.0)
+    statistics.ended("m", True, 0.25, now_s=2.0)
+    statistics.ended("m", False, 1.0, now_s=3.0)
+    assert statistics.of("m") == ModelStatistics(Tally(2, 750_000_000), Tally(1, 10**9), 2000, rows=2, batches=2)
+    assert statistics.of("other") == ModelStatistics()
+
+
+def test_a_lane_tells_of_its_batches_itself() -> None:
+    statistics = Statistics()
+    statistics.has_lane("m")
+    statistics.ran("m", 8)
+    statistics.ended("m", True, 0, now_s=1.0)
+    statistics.ended("m", True, 0, now_s=1.0)
+    assert (statistics.of("m").rows, statistics.of("m").batches, statistics.of("m").success.count) == (8, 1, 2)
+
+
+def test_a_declaration_is_told_in_triton_s_words() -> None:
+    metadata = ModelMetadata("p", (TensorMetadata("x", "BYTES", (-1,)),), (TensorMetadata("y", "BF16", (-1, 2)),))
+    assert config_of("m", metadata) == {
+        "name": "m",
+        "platform": "p",
+        "max_batch_size": 0,
+        "input": [{"name": "x", "data_type": "TYPE_STRING", "dims": [-1]}],
+        "output": [{"name": "y", "data_type": "TYPE_BF16", "dims": [-1, 2]}],
+    }
