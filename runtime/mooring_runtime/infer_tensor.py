@@ -1,7 +1,7 @@
 """A named tensor of a request or response: raw bytes (binary REST, gRPC) or values (JSON, numpy), readable as both."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from mooring_runtime.datatypes import NUMPY_TYPES, Array, datatype_of, parse_dat
 from mooring_runtime.errors import InvalidInput
 
 Parameters = dict[str, Any]
+T = TypeVar("T", bound="InferTensor")
 
 
 class InferTensor:
@@ -134,3 +135,31 @@ class InferOutput(InferTensor):
     def from_numpy(cls, name: str, array: Array, datatype: Datatype | None = None) -> "InferOutput":
         """An output that carries `array` itself."""
         return cls(name, array.shape, datatype or datatype_of(array), data=array)
+
+
+class RequestedOutput:
+    """An output that the client asks for, with its wishes (`binary_data`, `classification`)."""
+
+    def __init__(self, name: str, parameters: Mapping[str, Any] | None = None) -> None:
+        self.name = name
+        self.parameters: Parameters = dict(parameters or {})
+
+    @property
+    def binary_data(self) -> bool | None:
+        """Whether the client wants raw bytes; None when it did not say."""
+        wish = self.parameters.get("binary_data")
+        return wish if isinstance(wish, bool) else None
+
+
+def with_raw(tensors: Sequence[T], raw: Sequence[Buffer] | None, what: str) -> list[T]:
+    """The tensors, with their raw bytes where these come apart from them."""
+    if raw and len(raw) != len(tensors):
+        raise InvalidInput(f"{len(tensors)} {what}s do not fit {len(raw)} raw {what} contents")
+    return (
+        [
+            type(tensor)(tensor.name, tensor.shape, tensor.datatype, parameters=tensor.parameters, raw=contents)
+            for tensor, contents in zip(tensors, raw, strict=True)
+        ]
+        if raw
+        else list(tensors)
+    )

@@ -5,14 +5,14 @@ Names and constructor arguments are KServe's, so that a model written for it fin
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
 from mooring_runtime.codec import Buffer
 from mooring_runtime.errors import InvalidInput
 from mooring_runtime.frames import frame
-from mooring_runtime.infer_tensor import InferInput, InferOutput, InferTensor, Parameters
+from mooring_runtime.infer_tensor import InferInput, InferOutput, InferTensor, Parameters, RequestedOutput, with_raw
 
 __all__ = [
     "InferInput",
@@ -23,36 +23,6 @@ __all__ = [
     "Parameters",
     "RequestedOutput",
 ]
-
-T = TypeVar("T", bound=InferTensor)
-
-
-class RequestedOutput:
-    """An output that the client asks for, with its wishes (`binary_data`, `classification`)."""
-
-    def __init__(self, name: str, parameters: Mapping[str, Any] | None = None) -> None:
-        self.name = name
-        self.parameters: Parameters = dict(parameters or {})
-
-    @property
-    def binary_data(self) -> bool | None:
-        """Whether the client wants raw bytes; None when it did not say."""
-        wish = self.parameters.get("binary_data")
-        return wish if isinstance(wish, bool) else None
-
-
-def _with_raw(tensors: Sequence[T], raw: Sequence[Buffer] | None, what: str) -> list[T]:
-    """The tensors, with their raw bytes where these come apart from them."""
-    if raw and len(raw) != len(tensors):
-        raise InvalidInput(f"{len(tensors)} {what}s do not fit {len(raw)} raw {what} contents")
-    return (
-        [
-            type(tensor)(tensor.name, tensor.shape, tensor.datatype, parameters=tensor.parameters, raw=contents)
-            for tensor, contents in zip(tensors, raw, strict=True)
-        ]
-        if raw
-        else list(tensors)
-    )
 
 
 def _plain(document: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +53,7 @@ class InferRequest:
         self.model_name = model_name
         self.model_version = model_version
         self.id = request_id
-        self.inputs = _with_raw(infer_inputs, raw_inputs, "input")
+        self.inputs = with_raw(infer_inputs, raw_inputs, "input")
         self.parameters: Parameters = dict(parameters or {})
         self.request_outputs = request_outputs
         self.from_grpc = from_grpc
@@ -160,7 +130,7 @@ class InferResponse:
         self.id = response_id
         self.model_name = model_name
         self.model_version = model_version
-        self.outputs = _with_raw(infer_outputs, raw_outputs, "output")
+        self.outputs = with_raw(infer_outputs, raw_outputs, "output")
         self.parameters: Parameters = dict(parameters or {})
         self.from_grpc = from_grpc
         self.use_binary_outputs = use_binary_outputs

@@ -1,0 +1,206 @@
+"""One model of user code as a servable: its calls, its answers, and what it raises in our words."""
+
+import inspect
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import uuid4
+
+from mooring_runtime.errors import (
+    InferenceError,
+    InvalidInput,
+    ModelNotReady,
+    NotSupported,
+    ServingError,
+)
+from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
+from mooring_runtime.logging import trace_logger
+from mooring_runtime.metrics import Metrics
+from mooring_runtime.model import InferenceVerb, Model, awaited
+from mooring_runtime.model_thread import ModelThread
+from mooring_runtime.servable import Headers, ModelMetadata, TensorMetadata
+
+
+class SdkServable:
+    """One user model on its thread."""
+
+    def __init__(
+        self, model: Model, thread: ModelThread, metrics: Metrics, let_go: Callable[[], None] = lambda: None
+    ) -> None:
+        self._model = model
+        self._thread = thread
+        self._metrics = metrics
+        self._let_go = let_go
+        self.closed = False
+
+    @property
+    def model(self) -> Model:
+        """The user's model."""
+        return self._model
+
+    async def is_ready(self) -> bool:
+        """As the model says; its flag is read when nobody else is to be asked, so that a busy model still tells."""
+        config = self._model.predictor_config
+        asks_predictor = config is not None and config.predictor_health_check
+        if type(self._model).healthy is Model.healthy and not asks_predictor:
+            return self._model.ready
+        return await self._thread.run(self._model.healthy)
+
+    async def metadata(self) -> ModelMetadata:
+        """As the model says."""
+
+        async def types() -> tuple[Any, Any]:
+            model = self._model
+            return await awaited(model.get_input_types()), await awaited(model.get_output_types())
+
+        inputs, outputs = await self._thread.run(types)
+        return ModelMetadata("", _tensors(inputs), _tensors(outputs))
+
+    async def infer(self, request: InferRequest, headers: Headers) -> tuple[InferResponse, Headers]:
+        """Answer a v2 request; a dict in the protocol's shape will do for a response."""
+        result, response_headers = await self._call(request, headers, InferenceVerb.PREDICT)
+        if isinstance(result, AsyncIterator):
+            raise InferenceError(
+                f"Model with name {self._model.name} answers piece by piece: ask by v1, or by gRPC's ModelStreamInfer."
+            )
+        return _answer(result, self._model.name, request.id or str(uuid4())), response_headers
+
+    async def infer_stream(self, request: InferRequest, headers: Headers) -> AsyncIterator[InferResponse]:
+        """Answer a v2 request with each piece that a generator yields, or with the one answer."""
+        result, _ = await self._call(request, headers, InferenceVerb.PREDICT)
+        request_id = request.id or str(uuid4())
+        if not isinstance(result, AsyncIterator):
+            yield _answer(result, self._model.name, request_id)
+            return
+        async for piece in result:
+            yield _answer(piece, self._model.name, request_id)
+
+    async def predict(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """Answer a v1 request."""
+        return await self._call(body, headers, InferenceVerb.PREDICT)
+
+    async def explain(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """Explain a v1 request."""
+        return await self._call(body, headers, InferenceVerb.EXPLAIN)
+
+    async def _call(self, body: Any, headers: Headers, verb: InferenceVerb) -> tuple[Any, Headers]:
+        async def call() -> tuple[Any, Headers, dict[str, float]]:
+            try:
+                if not await self._may_answer():
+                    raise ModelNotReady(self._model.name)
+                result, response_headers = await self._model(body, headers, verb)
+            except ServingError:
+                raise
+            except Exception as exc:  # the edge of user code
+                raise _in_our_words(exc) from exc
+            return result, response_headers, dict(self._model.stage_seconds)
+
+        result, response_headers, stages = await self._thread.run(call)
+        for stage, seconds in stages.items():
+            self._metrics.stage(stage, self._model.name, seconds)
+        if self._model.enable_latency_logging:
+            trace_logger.info("%s", latency_line(headers.get("x-request-id", "N.A."), stages))
+        if isinstance(result, AsyncIterator) or inspect.isgenerator(result):
+            result = self._told(self._thread.stream(result))
+        return result, response_headers
+
+    async def _may_answer(self) -> bool:
+        """As `is_ready`, on the model's thread; a predictor is not asked, since the request itself will show."""
+        if type(self._model).healthy is Model.healthy:
+            return self._model.ready
+        return bool(await awaited(self._model.healthy()))
+
+    async def _told(self, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """The pieces; what user code raises on the way is an error of ours, as for a whole answer."""
+        try:
+            async for piece in pieces:
+                yield piece
+        except ServingError:
+            raise
+        except Exception as exc:  # the edge of user code
+            raise _in_our_words(exc) from exc
+
+    async def start(self) -> None:
+        """Call the model's `start`, and its `load` when it is not ready yet."""
+
+        async def start() -> None:
+            await awaited(self._model.start())
+            if self._model.engine:
+                await awaited(self._model.start_engine())
+
+        await self._thread.run(start)
+        if not self._model.ready:
+            await self.reload()
+
+    async def reload(self) -> None:
+        """Call the model's `load` on its thread."""
+
+        async def load() -> None:
+            await awaited(self._model.load())
+
+        await self._thread.run(load)
+
+    async def close(self) -> None:
+        """Tell the model to stop, and end its thread."""
+
+        async def stop() -> None:
+            await awaited(self._model.stop())
+            if self._model.engine:
+                await awaited(self._model.stop_engine())
+
+        self.closed, self._model.ready = True, False
+        await self._thread.run(stop)
+        self._thread.close()
+        self._let_go()
+
+
+def _in_our_words(exc: Exception) -> ServingError:
+    """What user code raised: NotImplementedError is something that the model does not have, all else its failure."""
+    if isinstance(exc, NotImplementedError):
+        return NotSupported(str(exc))
+    return InferenceError(f"{type(exc).__name__} : {exc}")
+
+
+def latency_line(request_id: str, stages: dict[str, float]) -> str:
+    """KServe's line about one request (spec: runtime.md section 3.3); milliseconds."""
+    took = {
+        stage: round(stages.get(stage, 0) * 1000, 9) for stage in ("preprocess", "explain", "predict", "postprocess")
+    }
+    return ", ".join([f"requestId: {request_id}", *(f"{stage}_ms: {ms}" for stage, ms in took.items())])
+
+
+def _tensors(declared: Any) -> tuple[TensorMetadata, ...]:
+    return tuple(
+        TensorMetadata(
+            str(item["name"]), str(item["datatype"]), tuple(item["shape"]), tuple(map(str, item.get("labels") or ()))
+        )
+        for item in declared or ()
+    )
+
+
+def _answer(result: Any, model: str, request_id: str) -> InferResponse:
+    response = result if isinstance(result, InferResponse) else _response(result, model)
+    response.id = response.id or request_id
+    _check_outputs(response, model)
+    return response
+
+
+def _response(result: Any, model: str) -> InferResponse:
+    if not isinstance(result, dict) or not isinstance(result.get("outputs"), list):
+        raise InferenceError(
+            f"Model with name {model} answered a {type(result).__name__} to a v2 request: "
+            "it must answer an InferResponse, or a dict with outputs."
+        )
+    outputs = [
+        InferOutput(item["name"], item["shape"], item["datatype"], item["data"], item.get("parameters"))
+        for item in result["outputs"]
+    ]
+    return InferResponse(result.get("id"), model, outputs)
+
+
+def _check_outputs(response: InferResponse, model: str) -> None:
+    """An output that does not fit itself is the model's fault, not the client's."""
+    for output in response.outputs:
+        try:
+            output.as_numpy()
+        except InvalidInput as exc:
+            raise InferenceError(f"Model with name {model} answered a faulty output: {exc}") from exc
