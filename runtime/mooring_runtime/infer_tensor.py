@@ -83,7 +83,7 @@ class InferTensor:
         Raises:
             InvalidInput: its type or shape is not the tensor's.
         """
-        if datatype_of(array) is not self.datatype:
+        if datatype_of(array) is not self.datatype and not self._is_held_as(array):
             expected = NUMPY_TYPES[self.datatype]
             raise InvalidInput(f"got unexpected datatype {array.dtype} from numpy array, expected {expected}")
         if array.shape != self.shape:
@@ -92,6 +92,10 @@ class InferTensor:
             )
         self._data, self._array = array, array
         self._raw = bytes(encode_raw(self.datatype, array)) if binary_data else None
+
+    def _is_held_as(self, array: Array) -> bool:
+        """Whether `array` is what a type without a numpy type of its own is held as: BF16 as float32."""
+        return self.datatype is Datatype.BF16 and array.dtype == NUMPY_TYPES[Datatype.BF16]
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self) or not isinstance(other, InferTensor):

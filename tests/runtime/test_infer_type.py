@@ -31,6 +31,12 @@ def test_set_data_from_numpy_checks_type_and_shape() -> None:
         tensor.set_data_from_numpy(np.zeros(3, np.float32))
 
 
+def test_set_data_from_numpy_takes_bf16_as_the_array_that_holds_it() -> None:
+    tensor = InferOutput("x", [2], "BF16")
+    tensor.set_data_from_numpy(InferInput("x", [2], "BF16", raw=b"\xc0\x3f\x00\xc0").as_numpy())
+    assert tensor.as_raw() == b"\xc0\x3f\x00\xc0"
+
+
 @pytest.mark.parametrize("shape", [[-1], [1.0], ["2"], [True]], ids=str)
 def test_shapes_are_whole_numbers(shape: list[int]) -> None:
     with pytest.raises(InvalidInput, match="input 'x': shape"):

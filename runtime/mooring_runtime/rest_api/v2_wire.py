@@ -159,12 +159,16 @@ def render_response(response: InferResponse, request: InferRequest) -> tuple[byt
 
 
 def response_document(response: InferResponse) -> dict[str, Any]:
-    """A response as a JSON-ready value, without raw tensors."""
+    """A response as a JSON-ready value, without raw tensors; parameters are there only where there are some."""
     outputs = [
-        {**_output(output, {}), "data": encode_json(output.name, output.datatype, output.as_numpy())}
+        _told({**_output(output, {}), "data": encode_json(output.name, output.datatype, output.as_numpy())})
         for output in response.outputs
     ]
-    return _envelope(response, outputs)
+    return _told(_envelope(response, outputs))
+
+
+def _told(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key != "parameters" or value}
 
 
 def _envelope(response: InferResponse, outputs: list[dict[str, Any]]) -> dict[str, Any]:
