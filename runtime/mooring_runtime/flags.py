@@ -7,6 +7,7 @@ from typing import Any
 
 from mooring_runtime.errors import StartupError
 from mooring_runtime.predictor_config import PROTOCOLS, PredictorConfig
+from mooring_runtime.rest_api.cloud_events import Attributes
 from mooring_runtime.settings import EVENT_LOOPS, STREAM_SHAPES, Settings
 from mooring_runtime.tls import TlsFiles
 
@@ -201,7 +202,8 @@ def parse(
         commands: Words that may stand in front; the first is what is done without one.
         environ: Where PORT may name the port to listen on. It means the REST port, unless it is the gRPC port
             already: then the platform names the one port that it forwards. KSERVE_TLS_CERT_FILE and
-            KSERVE_TLS_KEY_FILE stand for their flags.
+            KSERVE_TLS_KEY_FILE stand for their flags. CE_MERGE, CE_TYPE and CE_SOURCE say what answers to CloudEvents
+            tell of themselves.
 
     Raises:
         StartupError: PORT is no port, or a certificate comes without its key.
@@ -216,6 +218,7 @@ def parse(
     args, unknown = parser.parse_known_args(argv)
     values = {_NAMES.get(name, name): value for name, value in vars(args).items() if name != "command"}
     environ = environ or {}
+    values["events"] = Attributes.from_environ(environ)
     values["tls"] = _tls(values.pop("ssl_certfile"), values.pop("ssl_keyfile"), environ)
     if values["http_port"] is None:
         values["http_port"] = _port_of(environ, values["grpc_port"], TLS_PORT if values["tls"] else _DEFAULT.http_port)

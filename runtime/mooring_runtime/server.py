@@ -81,7 +81,7 @@ async def running(
             chosen = models(threads, metrics)
             dataplane = DataPlane(Repository(chosen.source, tasks, metrics), metrics)
             dataplane.repository.expect(chosen.at_start)
-            app = create_app(dataplane, threads, settings.enable_docs_url)
+            app = create_app(dataplane, threads, settings.enable_docs_url, settings.events)
             if front is not None:
                 app = in_front(front, app)
             async with transports(settings, app, dataplane, threads, tasks) as address:

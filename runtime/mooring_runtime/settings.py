@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mooring_api import names
 from mooring_runtime.predictor_config import PredictorConfig
+from mooring_runtime.rest_api.cloud_events import Attributes
 from mooring_runtime.tls import TlsFiles
 
 EIGHT_MIB = 8 * 1024 * 1024
@@ -12,6 +13,7 @@ ONE_GIB = 1024**3
 EVENT_LOOPS = ("auto", "asyncio", "uvloop")
 STREAM_SHAPES = ("triton", "mlserver")
 NO_PREDICTOR = PredictorConfig()
+KSERVES_EVENTS = Attributes()
 
 
 @dataclass(frozen=True)
@@ -65,3 +67,5 @@ class Settings:
     """Serve REST by TLS with these."""
     predictor: PredictorConfig = NO_PREDICTOR
     """What this server stands in front of, if anything."""
+    events: Attributes = KSERVES_EVENTS
+    """What answers to CloudEvents say of themselves."""

@@ -19,7 +19,8 @@ REQUESTS = HERE / "requests.yaml"
 GOLDEN = HERE.parent / "golden" / "contract"
 
 HEADER_LENGTH = "inference-header-content-length"
-HEADERS = ("allow", "content-type", HEADER_LENGTH, "location", "retry-after", "x-label", "x-seen")
+EVENT_HEADERS = ("ce-id", "ce-source", "ce-specversion", "ce-time", "ce-type")
+HEADERS = (*EVENT_HEADERS, "allow", "content-type", HEADER_LENGTH, "location", "retry-after", "x-label", "x-seen")
 """Headers of an answer that clients act on; the others differ from day to day or from server to server."""
 
 Answer = dict[str, Any]
@@ -93,6 +94,8 @@ def _serves(connection: http.client.HTTPConnection) -> bool:
 
 
 def _plain(name: str, text: str, port: int) -> str:
+    if name in ("ce-id", "ce-time"):
+        return "(generated)"
     return "(fits the body)" if name == HEADER_LENGTH else text.replace(f":{port}", ":PORT")
 
 
@@ -108,6 +111,8 @@ def read_body(content: bytes, header_length: str | None) -> Any:
     if isinstance(document, dict):
         if _UUID.fullmatch(str(document.get("id"))):
             document["id"] = "(generated)"
+        if "specversion" in document:
+            document["time"] = "(generated)"
         if "extensions" in document:
             document["version"] = "(of the server)"
     return document

@@ -102,6 +102,13 @@ class Text(Ready):
         return "plain words"
 
 
+class Respond(Ready):
+    """Answers v1 with v2's response."""
+
+    def predict(self, payload: Any, headers: Any = None) -> Any:
+        return kserve.InferResponse("7", self.name, [kserve.InferOutput("y", [2], "INT32", data=[1, 2])])
+
+
 class Tired(Ready):
     """Is not ready any more after its first request."""
 
@@ -130,6 +137,7 @@ if __name__ == "__main__":
             Failing("failing"),
             Labelled("labelled", return_response_headers=True),
             Text("text"),
+            Respond("respond"),
             Tired("tired"),
             Ready("bare"),
             Missing("missing"),

@@ -6,6 +6,7 @@ import pytest
 from mooring_runtime.errors import StartupError
 from mooring_runtime.flags import boolean, new_parser, parse
 from mooring_runtime.predictor_config import PredictorConfig
+from mooring_runtime.rest_api.cloud_events import Attributes
 from mooring_runtime.settings import Settings
 
 
@@ -57,6 +58,11 @@ def test_port_names_the_rest_port_unless_it_is_the_grpc_port(
 ) -> None:
     settings, _ = parse(argv, environ=environ)
     assert (settings.http_port, settings.grpc_port) == (http, grpc)
+
+
+def test_the_environment_says_what_answers_to_cloud_events_tell() -> None:
+    settings, _ = parse([], environ={"CE_MERGE": "true", "CE_TYPE": "t", "CE_SOURCE": "s"})
+    assert settings.events == Attributes(True, "t", "s")
 
 
 def test_a_port_that_is_none_is_told() -> None:

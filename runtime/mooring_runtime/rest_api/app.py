@@ -6,19 +6,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mooring_runtime.dataplane import SERVER_NAME, DataPlane
+from mooring_runtime.rest_api.cloud_events import Attributes
 from mooring_runtime.rest_api.v1 import v1_router
 from mooring_runtime.rest_api.v2 import v2_router
 from mooring_runtime.rest_api.v2_extensions import v2_extensions_router
 from mooring_runtime.threads import Threads
 
+EVENTS = Attributes()
 
-def create_app(dataplane: DataPlane, threads: Threads, docs: bool = False) -> FastAPI:
+
+def create_app(dataplane: DataPlane, threads: Threads, docs: bool = False, events: Attributes = EVENTS) -> FastAPI:
     """An application over `dataplane`.
 
     Args:
         dataplane: Answers.
         threads: Where large bodies are parsed.
         docs: Whether `/docs` shows the API.
+        events: What answers to CloudEvents say of themselves.
     """
     app = FastAPI(
         title=f"{SERVER_NAME} runtime",
@@ -26,7 +30,7 @@ def create_app(dataplane: DataPlane, threads: Threads, docs: bool = False) -> Fa
         docs_url="/docs" if docs else None,
         redoc_url=None,
     )
-    app.include_router(v1_router(dataplane, threads))
+    app.include_router(v1_router(dataplane, threads, events))
     app.include_router(v2_extensions_router(dataplane))
     app.include_router(v2_router(dataplane, threads))
 

@@ -1,7 +1,9 @@
 """The v1 protocol (TensorFlow Serving's shape, as KServe serves it)."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from fastapi import APIRouter
@@ -9,40 +11,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from mooring_runtime.dataplane import DataPlane
-from mooring_runtime.errors import InvalidInput, ModelNotReady
+from mooring_runtime.errors import ModelNotReady
 from mooring_runtime.infer_type import InferResponse
+from mooring_runtime.rest_api.cloud_events import Attributes, Event, Mode, read_event, write_event
 from mooring_runtime.rest_api.disconnect import while_connected
 from mooring_runtime.rest_api.errors import CLIENT_CLOSED_REQUEST, json_response
 from mooring_runtime.rest_api.routes import add_routes
 from mooring_runtime.rest_api.v2_wire import response_document
 from mooring_runtime.threads import Threads
-
-JSON_TYPES = frozenset(
-    {
-        "",
-        "application/json",
-        "application/cloudevents+json",
-        "application/ld+json",
-        "application/octet-stream",
-        "application/x-www-form-urlencoded",
-    }
-)
-"""Media types of bodies that are JSON: KServe's list, and what `curl -d` sends when it is told nothing."""
-
-
-def parse_body(body: bytes, content_type: str) -> Any:
-    """Decoded JSON, or the bytes themselves when the media type says that they are something else.
-
-    Raises:
-        InvalidInput: it should be JSON and is not.
-    """
-    if content_type.partition(";")[0].strip().lower() not in JSON_TYPES:
-        return body
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise InvalidInput(f"Unrecognized request format: {exc}") from None
-
 
 _NOTHING: Any = object()
 
@@ -82,9 +58,10 @@ def render_result(result: Any, headers: dict[str, str]) -> Response:
 class V1Endpoints:
     """The handlers; each answers a response and raises domain errors."""
 
-    def __init__(self, dataplane: DataPlane, threads: Threads) -> None:
+    def __init__(self, dataplane: DataPlane, threads: Threads, events: Attributes) -> None:
         self._dataplane = dataplane
         self._threads = threads
+        self._events = events
 
     async def alive(self, request: Request) -> Response:
         """Server liveness."""
@@ -109,22 +86,27 @@ class V1Endpoints:
         return await self._run(request, model_name, self._dataplane.explain)
 
     async def _run(self, request: Request, model_name: str, verb: Any) -> Response:
-        body = await request.body()
-        content_type = request.headers.get("content-type", "")
-        payload = await self._threads.code(len(body), parse_body, body, content_type)
+        body, received = await request.body(), dict(request.headers)
+        event = await self._threads.code(len(body), read_event, body, received)
         try:
-            work = verb(model_name, payload, dict(request.headers))
-            result, headers = await while_connected(request, work)
+            result, headers = await while_connected(request, verb(model_name, event.data, received))
         except ClientDisconnect:
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         if isinstance(result, AsyncIterator):
             return await render_stream(result, headers)
-        return render_result(result, headers)
+        if event.mode is Mode.NONE:
+            return render_result(result, headers)
+        return self._event(event, result, headers, model_name)
+
+    def _event(self, event: Event, result: Any, headers: dict[str, str], model_name: str) -> Response:
+        result = response_document(result) if isinstance(result, InferResponse) else result
+        body, told = write_event(event, result, self._events, model_name, str(uuid4()), datetime.now(UTC))
+        return Response(body, headers={**headers, **told})
 
 
-def v1_router(dataplane: DataPlane, threads: Threads) -> APIRouter:
+def v1_router(dataplane: DataPlane, threads: Threads, events: Attributes) -> APIRouter:
     """The routes, as a table."""
-    v1 = V1Endpoints(dataplane, threads)
+    v1 = V1Endpoints(dataplane, threads, events)
     routes = (
         ("GET", "/", v1.alive),
         ("GET", "/v1/models", v1.models),
