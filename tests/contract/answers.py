@@ -26,7 +26,7 @@ HEADERS = (*EVENT_HEADERS, "allow", "content-type", HEADER_LENGTH, "location", "
 Answer = dict[str, Any]
 """Status, headers, body, and whether the connection still served after it."""
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def read_body(content: bytes, header_length: str | None) -> Any:
     except ValueError:
         return content.decode(errors="backslashreplace")
     if isinstance(document, dict):
-        if _UUID.fullmatch(str(document.get("id"))):
+        if UUID.fullmatch(str(document.get("id"))):
             document["id"] = "(generated)"
         if "specversion" in document:
             document["time"] = "(generated)"

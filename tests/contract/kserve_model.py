@@ -84,7 +84,7 @@ class Failing(Ready):
 
     def predict(self, payload: Any, headers: Any = None) -> Any:
         wish = payload.inputs[0].data[0] if isinstance(payload, kserve.InferRequest) else payload["instances"][0]
-        raise ERRORS[wish]
+        raise ERRORS[wish.decode() if isinstance(wish, bytes) else wish]
 
 
 class Labelled(Ready):
@@ -109,11 +109,13 @@ class Respond(Ready):
         return kserve.InferResponse("7", self.name, [kserve.InferOutput("y", [2], "INT32", data=[1, 2])])
 
 
-class Tired(Ready):
+class Tired(Echo):
     """Is not ready any more after its first request."""
 
     def predict(self, payload: Any, headers: Any = None) -> Any:
         self.ready = False
+        if isinstance(payload, kserve.InferRequest):
+            return super().predict(payload, headers)
         return {"predictions": ["good night"]}
 
 
