@@ -52,6 +52,22 @@ async def test_binary_tensors_go_in_and_out(serve_folder: Serve, put_model: PutM
         assert np.array_equal(np.frombuffer(answer.content[length:], "<f4").reshape(3, -1), array * 2)
 
 
+async def test_a_body_of_nothing_but_data_is_the_one_input(
+    serve_folder: Serve, put_model: PutModel, until: Until
+) -> None:
+    settings = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}]}
+    (put_model("m", "double") / "mooring.json").write_text(json.dumps(settings))
+    array = np.arange(6, dtype="<f4")
+    async with serve_folder() as server:
+        await until(lambda: is_ready(server))
+        answer = await server.http.post(
+            "/v2/models/m/infer", content=array.tobytes(), headers={"Inference-Header-Content-Length": "0"}
+        )
+        length = int(answer.headers["inference-header-content-length"])
+        assert json.loads(answer.content[:length])["outputs"][0]["shape"] == [3, 2]
+        assert np.array_equal(np.frombuffer(answer.content[length:], "<f4"), array * 2)
+
+
 async def test_v1_alexnet_answers_five_logits_to_curl(
     serve_folder: Serve, alexnet_weights: Path, until: Until, jpeg: Callable[[int, int], bytes]
 ) -> None:
@@ -77,6 +93,11 @@ async def test_v1_alexnet_answers_five_logits_to_curl(
         (output,) = v2.json()["outputs"]
         assert (output["name"], output["shape"]) == ("output-0", [1, 5])
         assert np.array_equal(np.float32(output["data"]), np.float32(predictions))
+        photo, headers = jpeg(300, 257), {"Content-Type": "image/jpeg"}
+        raw = await server.http.post("/v1/models/custom-model:predict", content=photo, headers=headers)
+        assert raw.json() == bodies[0].json()
+        raw = await server.http.post("/v2/models/custom-model/infer", content=photo, headers=headers)
+        assert raw.json()["outputs"] == [output]
         explained = await server.http.post("/v1/models/custom-model:explain", json={"instances": []})
         assert explained.status_code == 501
 

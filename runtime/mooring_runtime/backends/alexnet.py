@@ -159,9 +159,13 @@ class AlexNetBackend:
     def from_v1(self, body: Any) -> InferRequest:
         """Read `{"instances": [{"image": {"b64": TEXT}}, ...]}`; an instance may be `{"data": [3][224][224]}` instead.
 
+        A body that is no JSON is an image.
+
         Raises:
             InvalidInput: an instance is neither.
         """
+        if isinstance(body, bytes):
+            return InferRequest("", [InferInput("input-0", [1], Datatype.BYTES, [body])])
         instances = body.get("instances") if isinstance(body, dict) else None
         if not isinstance(instances, list) or not instances:
             raise InvalidInput('Expected "instances" to be a list')

@@ -7,8 +7,10 @@ from starlette.responses import Response
 
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InvalidInput, ModelNotReady
+from mooring_runtime.infer_type import InferRequest
 from mooring_runtime.rest_api.disconnect import while_connected
 from mooring_runtime.rest_api.errors import CLIENT_CLOSED_REQUEST, json_response
+from mooring_runtime.rest_api.raw_body import is_raw, raw_request
 from mooring_runtime.rest_api.routes import add_routes
 from mooring_runtime.rest_api.v2_wire import HEADER_LENGTH, parse_request, render_response
 from mooring_runtime.servable import TensorMetadata
@@ -60,11 +62,8 @@ class V2Endpoints:
         return json_response({"name": model_name, "ready": True})
 
     async def infer(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
-        """Inference; bodies are JSON whatever their content type, or JSON and raw tensors."""
-        body = await request.body()
-        infer_request = await self._threads.code(
-            len(body), parse_request, body, request.headers.get(HEADER_LENGTH), model_name
-        )
+        """Inference; bodies are JSON whatever their content type, JSON and raw tensors, or nothing but data."""
+        infer_request = await self._request(request, model_name, model_version)
         work = self._dataplane.infer(model_name, model_version, infer_request, dict(request.headers), "v2")
         try:
             response, extra_headers = await while_connected(request, work)
@@ -73,6 +72,14 @@ class V2Endpoints:
         size = sum(output.as_numpy().nbytes for output in response.outputs)
         content, headers = await self._threads.code(size, render_response, response, infer_request)
         return Response(content, headers={**extra_headers, **headers})
+
+    async def _request(self, request: Request, model_name: str, model_version: str | None) -> InferRequest:
+        body = await request.body()
+        header_length, content_type = request.headers.get(HEADER_LENGTH), request.headers.get("content-type", "")
+        if is_raw(header_length, content_type):
+            _, metadata = await self._dataplane.model_metadata(model_name, model_version)
+            return raw_request(body, content_type, model_name, metadata.inputs)
+        return await self._threads.code(len(body), parse_request, body, header_length, model_name)
 
     async def index(self, request: Request) -> Response:
         """Repository index; `{"ready": true}` leaves out what is not ready."""
