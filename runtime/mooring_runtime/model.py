@@ -1,10 +1,10 @@
 """`Model`: what a user writes. Names, arguments and order of the handlers are KServe's."""
 
-import inspect
 from enum import Enum
 from time import perf_counter
 from typing import Any
 
+from mooring_runtime.eager import awaited
 from mooring_runtime.errors import InvalidInput, NotSupported
 from mooring_runtime.infer_type import InferRequest
 from mooring_runtime.predictor import Predictor
@@ -52,8 +52,6 @@ class Model:
         self.required_response_headers = return_response_headers
         if predictor_config is not None:
             self.predictor_config = predictor_config
-        self.stage_seconds: dict[str, float] = {}
-        """Time that the request that ended last took in each handler."""
         self._predictor: Predictor | None = None
 
     def load(self) -> Any:
@@ -150,18 +148,21 @@ class Model:
         self, body: Any, headers: Headers | None = None, verb: InferenceVerb = InferenceVerb.PREDICT
     ) -> tuple[Any, Headers]:
         """Answer one request, and name headers to send with the answer."""
-        response_headers: Headers = {}
-        extra = (response_headers,) if self.required_response_headers else ()
-        stages: dict[str, float] = {}
-        try:
-            payload = await _timed(stages, "preprocess", self.preprocess, body, headers)
-            payload = payload if isinstance(payload, InferRequest) else await awaited(self.validate(payload))
-            if verb is InferenceVerb.EXPLAIN:
-                return await _timed(stages, "explain", self.explain, payload, headers), response_headers
-            result = await _timed(stages, "predict", self.predict, payload, headers, *extra)
-            return await _timed(stages, "postprocess", self.postprocess, result, headers, *extra), response_headers
-        finally:
-            self.stage_seconds = stages  # whole: async requests overlap
+        return await answered(self, body, headers, verb, {})
+
+
+async def answered(
+    model: Model, body: Any, headers: Headers | None, verb: InferenceVerb, stages: dict[str, float]
+) -> tuple[Any, Headers]:
+    """As calling `model`; into `stages` goes how long each handler took, in seconds."""
+    response_headers: Headers = {}
+    extra = (response_headers,) if model.required_response_headers else ()
+    payload = await _timed(stages, "preprocess", model.preprocess, body, headers)
+    payload = payload if isinstance(payload, InferRequest) else await awaited(model.validate(payload))
+    if verb is InferenceVerb.EXPLAIN:
+        return await _timed(stages, "explain", model.explain, payload, headers), response_headers
+    result = await _timed(stages, "predict", model.predict, payload, headers, *extra)
+    return await _timed(stages, "postprocess", model.postprocess, result, headers, *extra), response_headers
 
 
 async def _timed(stages: dict[str, float], name: str, handler: Any, *args: Any) -> Any:
@@ -170,8 +171,3 @@ async def _timed(stages: dict[str, float], name: str, handler: Any, *args: Any) 
         return await awaited(handler(*args))
     finally:
         stages[name] = perf_counter() - started
-
-
-async def awaited(result: Any) -> Any:
-    """What a handler answered, whether it was sync or async."""
-    return await result if inspect.isawaitable(result) else result

@@ -1,10 +1,12 @@
 """One model of user code as a servable: its calls, its answers, and what it raises in our words."""
 
 import inspect
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import uuid4
 
+from mooring_runtime.eager import awaited, in_task
 from mooring_runtime.errors import (
     InferenceError,
     InvalidInput,
@@ -15,8 +17,9 @@ from mooring_runtime.errors import (
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
 from mooring_runtime.logging import trace_logger
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.model import InferenceVerb, Model, awaited
+from mooring_runtime.model import InferenceVerb, Model, answered
 from mooring_runtime.model_thread import ModelThread
+from mooring_runtime.schedule import priority_of
 from mooring_runtime.servable import Headers, ModelMetadata, TensorMetadata
 
 
@@ -83,21 +86,25 @@ class SdkServable:
         return await self._call(body, headers, InferenceVerb.EXPLAIN)
 
     async def _call(self, body: Any, headers: Headers, verb: InferenceVerb) -> tuple[Any, Headers]:
-        async def call() -> tuple[Any, Headers, dict[str, float]]:
+        stages: dict[str, float] = {}
+
+        async def call() -> tuple[Any, Headers]:
             try:
                 if not await self._may_answer():
                     raise ModelNotReady(self._model.name)
-                result, response_headers = await self._model(body, headers, verb)
+                if type(self._model).__call__ is Model.__call__:
+                    return await answered(self._model, body, headers, verb, stages)
+                return await in_task(lambda: self._model(body, headers, verb))
             except ServingError:
                 raise
             except Exception as exc:  # the edge of user code
                 raise _in_our_words(exc) from exc
-            return result, response_headers, dict(self._model.stage_seconds)
 
-        result, response_headers, stages = await self._thread.run(call)
+        priority = priority_of(body.parameters) if isinstance(body, InferRequest) else 0
+        result, response_headers = await self._thread.run_eagerly(call, priority)
         for stage, seconds in stages.items():
             self._metrics.stage(stage, self._model.name, seconds)
-        if self._model.enable_latency_logging:
+        if self._model.enable_latency_logging and trace_logger.isEnabledFor(logging.INFO):
             trace_logger.info("%s", latency_line(headers.get("x-request-id", "N.A."), stages))
         if isinstance(result, AsyncIterator) or inspect.isgenerator(result):
             result = self._told(self._thread.stream(result))

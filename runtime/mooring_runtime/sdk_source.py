@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
+from mooring_runtime.eager import awaited
 from mooring_runtime.errors import ModelLoadFailed, ModelNotFound
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.model import Model, awaited
+from mooring_runtime.model import Model
 from mooring_runtime.model_repository import ModelRepository, repository_of
 from mooring_runtime.model_thread import ModelThread
 from mooring_runtime.sdk_servable import SdkServable
@@ -22,11 +23,13 @@ class RegisteredModels:
         max_waiting: int,
         metrics: Metrics,
         executor_threads: int | None = None,
+        concurrency: int = 1,
     ) -> None:
         self._repository = repository_of(models)
         self._max_waiting = max_waiting
         self._metrics = metrics
         self._executor_threads = executor_threads
+        self._concurrency = concurrency
         self._open: dict[str, SdkServable] = {}
 
     async def open(self, name: str) -> Servable:
@@ -68,7 +71,7 @@ class RegisteredModels:
         return servable
 
     def _thread(self, name: str) -> ModelThread:
-        return ModelThread(name, self._max_waiting, self._executor_threads)
+        return ModelThread(name, self._max_waiting, self._executor_threads, self._concurrency)
 
     def _new(self, name: str, thread: ModelThread) -> SdkServable:
         model = self._repository.get_model(name)

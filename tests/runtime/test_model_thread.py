@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -166,3 +167,99 @@ def test_a_model_s_loop_is_of_the_server_s_kind(new_loop: Callable[[], asyncio.A
     with asyncio.Runner(loop_factory=new_loop) as runner:
         of_server, of_model = runner.run(kinds())
     assert of_model is of_server
+
+
+async def test_async_handlers_run_as_tasks_and_overlap(serve_ready: Serve) -> None:
+    class Meets(Model):
+        """Answers once two requests are in it."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__(name)
+            self.inside = 0
+            self.both = asyncio.Event()
+
+        async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+            self.inside += 1
+            if self.inside == 2:
+                self.both.set()
+            async with asyncio.timeout(10):  # needs a task
+                await self.both.wait()
+            return {"predictions": [asyncio.current_task() is not None]}
+
+    async with serve_ready(Meets("m")) as server:
+        posts = [server.http.post("/v1/models/m:predict", json={"instances": []}) for _ in range(2)]
+        answers = await asyncio.gather(*posts)
+    assert [answer.json() for answer in answers] == [{"predictions": [True]}] * 2
+
+
+async def test_a_sync_handler_may_answer_something_to_await(serve_ready: Serve) -> None:
+    class Promises(Model):
+        def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+            return asyncio.ensure_future(asyncio.wait_for(self.later(), 10))
+
+        async def later(self) -> Any:
+            return {"predictions": [7]}
+
+    async with serve_ready(Promises("m")) as server:
+        answer = await server.http.post("/v1/models/m:predict", json={"instances": []})
+    assert answer.json() == {"predictions": [7]}
+
+
+async def test_a_model_that_cancels_its_own_work_fails_its_request(serve_ready: Serve) -> None:
+    class Cancels(Model):
+        async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+            raise asyncio.CancelledError
+
+    async with serve_ready(Cancels("m")) as server:
+        answer = await server.http.post("/v1/models/m:predict", json={"instances": []})
+    assert (answer.status_code, answer.json()) == (
+        500,
+        {"error": "CancelledError : the model cancelled its own work"},
+    )
+
+
+async def test_calls_begin_in_the_order_of_their_priority() -> None:
+    thread, entered, opened, order = ModelThread("m", 10), threading.Event(), threading.Event(), list[str]()
+
+    async def block() -> None:
+        entered.set()
+        assert opened.wait(20)
+
+    async def note(name: str) -> None:
+        order.append(name)
+
+    try:
+        blocked = asyncio.create_task(thread.run(block))
+        assert await asyncio.to_thread(entered.wait, 20)
+        calls = [
+            asyncio.create_task(thread.run_eagerly(lambda name=name: note(name), priority))  # type: ignore[misc]
+            for name, priority in (("late", 20), ("default", 0), ("first", 1))
+        ]
+        await asyncio.sleep(0)
+        opened.set()
+        await asyncio.gather(blocked, *calls)
+    finally:
+        thread.close()
+    assert order == ["first", "default", "late"]
+
+
+@pytest.mark.parametrize(("concurrency", "most"), [(1, 1), (2, 2)])
+async def test_as_many_sync_handlers_run_at_once_as_are_allowed(concurrency: int, most: int) -> None:
+    thread, lock, inside, seen = ModelThread("m", 10, concurrency=concurrency), threading.Lock(), 0, list[int]()
+
+    async def work() -> None:
+        nonlocal inside
+        with lock:
+            inside += 1
+            seen.append(inside)
+        until = time.monotonic() + (10 if concurrency > 1 else 0.02)
+        while max(seen) < 2 and time.monotonic() < until:
+            time.sleep(0.001)  # noqa: ASYNC251 - a sync handler
+        with lock:
+            inside -= 1
+
+    try:
+        await asyncio.gather(*(thread.run_eagerly(work) for _ in range(4)))
+    finally:
+        thread.close()
+    assert max(seen) == most
