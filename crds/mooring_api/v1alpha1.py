@@ -152,10 +152,10 @@ class StorageHelper(ApiModel):
 
 
 class BuiltInAdapter(ApiModel):
-    """ModelMesh's adapter beside a model server."""
+    """ModelMesh's adapter beside a model server. With serverType mlserver the runtime runs without ModelMesh."""
 
     server_type: str | None = None
-    """Kind of server: mlserver, triton, ovms or torchserve."""
+    """Kind of server: mlserver, triton, ovms or torchserve; the server's container has this name."""
     runtime_management_port: int | None = None
     """Port at which the server loads and unloads models."""
     mem_buffer_bytes: int | None = None
@@ -191,8 +191,8 @@ class ServingRuntimeSpec(ApiModel):
     protocol_versions: tuple[Protocol, ...] = ()
     """Inference protocols that the runtime speaks; none listed means all."""
     containers: Containers = Field(min_length=1)
-    """Containers of the pod. One is named kserve-container; its strings may hold {{.Name}}, {{.Namespace}},
-    {{.Labels.KEY}} and {{.Annotations.KEY}} of the InferenceService."""
+    """Containers of the pod. One is named kserve-container (or mlserver, where builtInAdapter.serverType is mlserver);
+    its strings may hold {{.Name}}, {{.Namespace}}, {{.Labels.KEY}} and {{.Annotations.KEY}} of the InferenceService."""
     worker_spec: WorkerSpec | None = None
     """Accepted for compatibility; runtimes that have one are not chosen."""
     labels: dict[str, str] | None = None

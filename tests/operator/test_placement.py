@@ -145,3 +145,41 @@ def test_a_runtime_that_lists_no_protocol_is_taken_for_v1(runtime: Build) -> Non
 def test_a_runtime_that_cannot_be_used_is_refused(runtime: Build, containers: list[Manifest], told: str) -> None:
     with pytest.raises(Refused, match=told):
         _place({"pytorch": {}}, runtime("r", [{"name": "pytorch"}], containers=containers))
+
+
+def _adapted(runtime: Build, server_type: str = "mlserver", **container: object) -> Runtime:
+    """A runtime as ModelMesh's documents write one."""
+    adapter = {"serverType": server_type, "runtimeManagementPort": 8001}
+    server = {"name": server_type, "image": "custom:1", **container}
+    side = {"name": "side", "image": "side:1"}
+    return runtime("adapted", [{"name": "mine"}], multiModel=True, builtInAdapter=adapter, containers=[side, server])
+
+
+def test_modelmesh_s_mlserver_is_the_main_container_at_the_ports_that_it_is_told(runtime: Build) -> None:
+    ports = [{"name": "MLSERVER_HTTP_PORT", "value": "8002"}, {"name": "MLSERVER_GRPC_PORT", "value": "8001"}]
+    placed = _place({"model": {"modelFormat": {"name": "mine"}}}, _adapted(runtime, env=ports), has_storage=False)
+    assert (placed.main["name"], placed.main["image"]) == ("kserve-container", "custom:1")
+    assert (placed.port, placed.http_port, placed.protocol) == (8002, 8002, "v2")
+    assert [container["name"] for container in placed.sidecars] == ["side"]
+
+
+def test_modelmesh_s_mlserver_is_told_the_ports_that_nobody_wrote(runtime: Build) -> None:
+    elsewhere = [{"name": "MLSERVER_HTTP_PORT", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]
+    placed = _place({"model": {"modelFormat": {"name": "mine"}}}, _adapted(runtime, env=elsewhere), has_storage=False)
+    told = (env_value(placed.main, "MLSERVER_HTTP_PORT"), env_value(placed.main, "MLSERVER_GRPC_PORT"))
+    assert told == ("8080", "8081")
+    assert [port["containerPort"] for port in placed.main["ports"]] == [8080, 8081]
+
+
+def test_modelmesh_s_mlserver_keeps_its_own_ports_and_takes_the_service_s_word_for_the_rest(runtime: Build) -> None:
+    own = {"name": "MLSERVER_HOST", "value": "::"}
+    model = {"modelFormat": {"name": "mine"}, "runtime": "adapted", "env": [own]}
+    placed = _place({"model": model}, _adapted(runtime, ports=[{"containerPort": 9000}]))
+    assert env_value(placed.main, "MLSERVER_HOST") == "::"
+    assert env_value(placed.main, "MLSERVER_MODEL_NAME") == "svc"
+    assert (placed.main["ports"], env_value(placed.main, "MLSERVER_HTTP_PORT")) == ([{"containerPort": 9000}], None)
+
+
+def test_other_servers_of_modelmesh_are_refused(runtime: Build) -> None:
+    with pytest.raises(Refused, match="no container named kserve-container"):
+        _place({"model": {"modelFormat": {"name": "mine"}, "runtime": "adapted"}}, _adapted(runtime, "ovms"))

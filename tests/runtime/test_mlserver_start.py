@@ -194,3 +194,31 @@ def test_the_example_starts_as_its_readme_says_and_answers() -> None:
         wrong = {"inputs": [{**BODY["inputs"][0], "datatype": "INT32"}]}
         answer = server.http.post("/v2/models/doubler/infer", json=wrong)
         assert (answer.status_code, answer.json()["error"]) == (400, "exactly one input of datatype FP32 is expected")
+
+
+def test_a_folder_is_loaded_by_its_own_name_where_no_settings_have_it(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    for name, settings in {"bare": None, "unnamed": {}, "other": {"name": "another"}}.items():
+        (models / name).mkdir(parents=True)
+        (models / name / "model.json").write_text('{"factor": 3}')
+        if settings is not None:
+            (models / name / "model-settings.json").write_text(json.dumps(settings))
+    (tmp_path / "outside").mkdir()
+    environ = {
+        "PYTHONPATH": f"{EXAMPLE}:{os.environ.get('PYTHONPATH', '')}",
+        "MLSERVER_HTTP_PORT": "0",
+        "MLSERVER_GRPC_PORT": "0",
+        "MLSERVER_HOST": "127.0.0.1",
+        "MLSERVER_LOAD_MODELS_AT_STARTUP": "false",
+        "MLSERVER_MODEL_NAME": "dummy-model",
+        "MLSERVER_MODEL_IMPLEMENTATION": "custom_model.CustomMLModel",
+    }
+    with started("mlserver", "start", str(models), **environ) as server:
+        for name in ("bare", "unnamed", "other"):
+            assert server.http.post(f"/v2/repository/models/{name}/load").status_code == 200
+            answer = server.http.post(f"/v2/models/{name}/infer", json=BODY).json()
+            assert (answer["model_name"], answer["outputs"][0]["data"]) == (name, [3.0, 6.0])
+        for stranger in ("..", "../outside", str(tmp_path / "outside")):
+            with pytest.raises(grpc.RpcError) as told:
+                call(server, "RepositoryModelLoad", model_name=stranger)
+            assert told.value.code() is grpc.StatusCode.NOT_FOUND

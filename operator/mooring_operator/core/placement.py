@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from mooring_api import names
 from mooring_api.v1beta1 import ModelPredictor, Predictor
 from mooring_operator.core.container_shape import check_shape
+from mooring_operator.core.modelmesh import MLSERVER, has_mlserver_adapter, standalone
 from mooring_operator.core.observed import Manifest, Meta, Runtime
 from mooring_operator.core.placeholders import fill
 from mooring_operator.core.refusal import INVALID_PREDICTOR, Refused
@@ -114,7 +115,11 @@ def _with_runtime(
     else:
         runtime = selected_runtime(wanted, protocol, meta.namespace, runtimes, has_storage=has_storage)
     defaults = server_defaults(runtime, meta.name, wanted.name, protocol, has_storage=has_storage)
-    main, sidecars = _merged(_runtime_main(runtime), runtime, model, predictor, defaults)
+    base = _runtime_main(runtime)
+    others = [container for container in runtime.spec.containers if container is not base]
+    if base["name"] != names.CONTAINER_MAIN:
+        base = standalone(base, meta.name, has_storage=has_storage)
+    main = _merged(base, model, defaults)
     implied = replace(
         meta,
         labels={**defaults.labels, **meta.labels},
@@ -124,7 +129,7 @@ def _with_runtime(
     own_pod.pop("containers", None)
     return Placement(
         main=fill(_with_tag(main, model.runtime_version), implied),
-        sidecars=sidecars,
+        sidecars=tuple(merge_by("name", others, predictor.containers or [])),
         pod=merge_pod(_runtime_pod(runtime), own_pod),
         protocol=protocol or defaults.protocol or lowest_protocol(runtime) or "v1",
         runtime=runtime,
@@ -138,26 +143,23 @@ def _runtime_main(runtime: Runtime) -> Manifest:
         check_shape(container, f"runtime {runtime.meta.name}")
         if not container.get("name"):
             raise Refused(INVALID_PREDICTOR, f"A container of runtime {runtime.meta.name} has no name; give it one.")
-    for container in runtime.spec.containers:
-        if container.get("name") == names.CONTAINER_MAIN:
-            return container
+    by_name = {container["name"]: container for container in runtime.spec.containers}
+    adapted = by_name.get(MLSERVER) if has_mlserver_adapter(runtime) else None
+    if main := by_name.get(names.CONTAINER_MAIN) or adapted:
+        return main
     raise Refused(
         INVALID_PREDICTOR,
         f"Runtime {runtime.meta.name} has no container named {names.CONTAINER_MAIN}; name its model server so.",
     )
 
 
-def _merged(
-    base: Manifest, runtime: Runtime, model: ModelPredictor, predictor: Predictor, defaults: ServerDefaults
-) -> tuple[Manifest, tuple[Manifest, ...]]:
-    own = model.container()
-    main = merge_container(base, own)
+def _merged(base: Manifest, model: ModelPredictor, defaults: ServerDefaults) -> Manifest:
+    main = merge_container(base, model.container())
     if env := merge_by("name", defaults.env_list(), main.get("env") or []):
         main = {**main, "env": env}
     if defaults.args:
         main = {**main, "args": [*(main.get("args") or []), *defaults.args]}
-    others = [container for container in runtime.spec.containers if container is not base]
-    return main, tuple(merge_by("name", others, predictor.containers or []))
+    return main
 
 
 def _runtime_pod(runtime: Runtime) -> Manifest:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mooring_api import names
+from mooring_operator.core.modelmesh import MLSERVER, has_mlserver_adapter
 from mooring_operator.core.observed import Manifest, Runtime
 
 ANNOTATION_SERVER_TYPE = f"{names.GROUP}/server-type"
 _WELL_KNOWN = {
-    "kserve-mlserver": "mlserver",
+    "kserve-mlserver": MLSERVER,
     "kserve-tritonserver": "tritonserver",
     "kserve-torchserve": "torchserve",
 }
@@ -39,7 +40,7 @@ def server_defaults(
 ) -> ServerDefaults:
     """The additions for `runtime`'s server; nothing for a server that is not known."""
     server = runtime.meta.annotations.get(ANNOTATION_SERVER_TYPE) or _WELL_KNOWN.get(runtime.meta.name)
-    if server == "mlserver":
+    if server == MLSERVER or (server is None and has_mlserver_adapter(runtime)):
         return _mlserver(service, model_format, has_storage=has_storage)
     if server == "tritonserver":
         return ServerDefaults("v2", args=() if has_storage else ("--model-control-mode=explicit",))

@@ -124,8 +124,10 @@ class ModelSettings(_Settings):
         return self.parameters.version if self.parameters else None
 
     @classmethod
-    def load(cls, file: Path | None, environ: Mapping[str, str], folder: Path) -> Self:
+    def load(cls, file: Path | None, environ: Mapping[str, str], folder: Path, name: str | None = None) -> Self:
         """The settings of one model: from its file, or from the environment alone when `file` is None.
+
+        A `name` that is given goes before all.
 
         Raises:
             SettingsError: file or variable is wrong.
@@ -136,7 +138,8 @@ class ModelSettings(_Settings):
         values = {"name": folder.name} | cls.variables(MODEL_PREFIX, environ) | document
         if isinstance(values.get("parameters"), dict) and "parameters" not in document:
             parameters |= values["parameters"]  # the variable MLSERVER_MODEL_PARAMETERS
-        settings = cls.parse(values | {"parameters": parameters}, f"{file or folder} or the variables {MODEL_PREFIX}*")
+        forced = {"parameters": parameters} | ({"name": name} if name else {})
+        settings = cls.parse(values | forced, f"{file or folder} or the variables {MODEL_PREFIX}*")
         settings._source = str(file) if file else None
         return settings
 

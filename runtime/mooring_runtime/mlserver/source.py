@@ -2,11 +2,13 @@
 
 import glob
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mooring_api import names
 from mooring_runtime.errors import ModelLoadFailed, ModelNotFound, ModelNotReady, NotSupported
 from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.logging import logger
@@ -106,25 +108,43 @@ class SettingsFolder:
             return {self.environ.get("MLSERVER_MODEL_NAME") or self.root.resolve().name: None}
         return {name: found[name][-1] for name in sorted(found)}
 
-    def _settings(self, name: str) -> ModelSettings:
+    def _settings(self, name: str) -> tuple[ModelSettings, Path]:
+        """The settings and the folder of the model of this name."""
         files = self.files()
-        if name not in files:
-            raise ModelNotFound(name, f"No {MODEL_SETTINGS_FILE} below {self.root} names it.")
-        file = files[name]
-        folder = (file.parent if file else self.root).absolute()
+        if name in files:
+            file, forced = files[name], None
+            folder = (file.parent if file else self.root).absolute()
+        else:
+            folder, forced = self._folder(name).absolute(), name
+            file = folder / MODEL_SETTINGS_FILE
+            file = file if file.is_file() else None
         try:
-            return ModelSettings.load(file, self.environ, folder)
+            return ModelSettings.load(file, self.environ, folder, forced), folder
         except SettingsError as exc:
             raise ModelLoadFailed(str(exc), "Correct it and load again.") from None
 
+    def _folder(self, name: str) -> Path:
+        """The folder called `name`, where no settings have that name.
+
+        ModelMesh's adapter would write settings that have it; Mooring's agent only puts the model's files there.
+
+        Raises:
+            ModelNotFound: there is none, or nothing says what its implementation is.
+        """
+        folder = self.root / name
+        if re.fullmatch(names.MODEL_NAME_PATTERN, name):
+            implemented = folder.is_dir() and self.environ.get("MLSERVER_MODEL_IMPLEMENTATION")
+            if implemented or (folder / MODEL_SETTINGS_FILE).is_file():
+                return folder
+        raise ModelNotFound(name, f"No {MODEL_SETTINGS_FILE} below {self.root} names it.")
+
     async def open(self, name: str) -> Servable:
         """Read the settings, import the class, make the model and `load` it, all but the first on its own thread."""
-        settings = await self.threads.load(self._settings, name)
+        settings, folder = await self.threads.load(self._settings, name)
         thread = ModelThread(name, self.max_waiting)
 
         async def start() -> MLModel:
-            folder = Path(settings._source).parent if settings._source else self.root
-            model = self.implementations.find(settings.implementation, folder.absolute())(settings)
+            model = self.implementations.find(settings.implementation, folder)(settings)
             loaded: object = await model.load()
             if isinstance(loaded, bool):  # a model that forgets to answer may still have set its flag
                 model.ready = loaded
