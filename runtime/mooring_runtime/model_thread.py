@@ -193,16 +193,19 @@ class ModelThread:
 
     async def stream(self, pieces: AsyncIterator[T] | Iterator[T]) -> AsyncIterator[T]:
         """The pieces of a generator of the model, each made on the model's loop; left early, it is closed."""
+        turn = asyncio.Lock()  # to close a generator while it runs, as its cleanup may, is an error
 
         async def following() -> T:
-            piece: T = await anext(pieces, _END) if isinstance(pieces, AsyncIterator) else next(pieces, _END)
-            return piece
+            async with turn:
+                piece: T = await anext(pieces, _END) if isinstance(pieces, AsyncIterator) else next(pieces, _END)
+                return piece
 
         async def ended() -> None:
-            if inspect.isasyncgen(pieces):
-                await pieces.aclose()
-            elif inspect.isgenerator(pieces):
-                pieces.close()
+            async with turn:
+                if inspect.isasyncgen(pieces):
+                    await pieces.aclose()
+                elif inspect.isgenerator(pieces):
+                    pieces.close()
 
         try:
             while (piece := await self.run(following)) is not _END:

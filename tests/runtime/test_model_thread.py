@@ -1,7 +1,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -263,3 +263,32 @@ async def test_as_many_sync_handlers_run_at_once_as_are_allowed(concurrency: int
     finally:
         thread.close()
     assert max(seen) == most
+
+
+async def test_a_stream_that_is_left_while_it_waits_is_closed_after_its_cleanup() -> None:
+    cleaned, waits, loop = [], asyncio.Event(), asyncio.get_running_loop()
+
+    async def pieces() -> AsyncIterator[int]:
+        try:
+            yield 1
+            loop.call_soon_threadsafe(waits.set)
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)  # closed meanwhile, it would be an error
+            cleaned.append(True)
+
+    thread = ModelThread("m", 4)
+    stream = thread.stream(pieces())
+    assert await anext(stream) == 1
+
+    async def following() -> int:
+        return await anext(stream)
+
+    waiting = asyncio.create_task(following())
+    async with asyncio.timeout(10):
+        await waits.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert cleaned == [True]
+    thread.close()
