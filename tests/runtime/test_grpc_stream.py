@@ -9,7 +9,7 @@ import pytest
 
 from mooring_runtime.errors import InvalidInput, ModelNotFound, ServerNotReady
 from mooring_runtime.grpc_api.messages import SERVICE, ModelInferRequest, ModelInferResponse, message
-from mooring_runtime.grpc_api.stream import SHAPE_KEY, SHAPES, answer_in_order, shape_of
+from mooring_runtime.grpc_api.stream import SHAPE_KEY, SHAPES, WANTS_EMPTY_FINAL, Outcome, answer_in_order, shape_of
 from mooring_runtime.settings import STREAM_SHAPES
 
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
@@ -22,8 +22,8 @@ async def each(*items: Any) -> AsyncIterator[Any]:
         yield item
 
 
-def plain(request: Any, outcome: Any) -> Any:
-    return repr(outcome) if isinstance(outcome, Exception) else outcome
+def plain(request: Any, outcome: Outcome) -> Any:
+    return repr(outcome.made) if isinstance(outcome.made, Exception) else outcome.made
 
 
 async def test_answers_come_in_order_though_work_ends_out_of_order() -> None:
@@ -97,8 +97,50 @@ def test_the_shape_is_the_server_s_unless_the_call_names_another() -> None:
 
 
 def test_the_wrapped_shape_carries_the_error_and_whose_it_is() -> None:
-    wrapped = SHAPES["triton"](ModelInferRequest(id="7"), ModelNotFound("m"))
-    assert (wrapped.error_message, wrapped.infer_response.id) == ("Model with name m does not exist.", "7")
+    request = ModelInferRequest(id="7", model_name="m")
+    wrapped = SHAPES["triton"](request, Outcome(ModelNotFound("m"), is_last=True))
+    assert wrapped.error_message == "Model with name m does not exist."
+    assert (wrapped.infer_response.id, wrapped.infer_response.model_name) == ("7", "m")
+    assert wrapped.infer_response.parameters["triton_final_response"].bool_param
+
+
+async def told(answer: Any, request: Any, shape: str) -> list[Any]:
+    written: list[Any] = []
+
+    async def write(piece: Any) -> None:
+        written.append(piece)
+
+    await answer_in_order(each(request), answer, SHAPES[shape], write, asyncio.Event())
+    return written
+
+
+async def whole(request: Any) -> AsyncGenerator[Any, None]:
+    yield ModelInferResponse(id="1")
+
+
+async def piecewise(request: Any) -> AsyncGenerator[Any, None]:
+    for name in ("1", "2"):
+        await asyncio.sleep(0.001)  # as a model's own thread
+        yield ModelInferResponse(id=name)
+    await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize(
+    ("answer", "wants", "final"),
+    [
+        (whole, True, [("1", True)]),
+        (whole, False, [("1", True)]),
+        (piecewise, False, [("1", False), ("2", False)]),
+        (piecewise, True, [("1", False), ("2", False), ("7", True)]),
+    ],
+    ids=["whole, wanted", "whole", "pieces", "pieces, wanted"],
+)
+async def test_the_last_answer_to_a_request_is_marked(answer: Any, wants: bool, final: list[tuple[str, bool]]) -> None:
+    request = ModelInferRequest(id="7", model_name="m", parameters={WANTS_EMPTY_FINAL: {"bool_param": wants}})
+    responses = [message.infer_response for message in await told(answer, request, "triton")]
+    assert [(made.id, made.parameters["triton_final_response"].bool_param) for made in responses] == final
+    bare = await told(answer, request, "mlserver")
+    assert [(made.id, len(made.parameters)) for made in bare] == [(name, 0) for name, _ in final if name != "7"]
 
 
 async def test_an_idle_stream_does_not_hold_up_the_stop(serve_folder: Serve) -> None:

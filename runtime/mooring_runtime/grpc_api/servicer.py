@@ -7,11 +7,11 @@ from typing import Any
 import grpc
 
 from mooring_runtime.dataplane import DataPlane
-from mooring_runtime.errors import ModelNotReady
+from mooring_runtime.errors import InvalidInput, ModelNotReady
 from mooring_runtime.grpc_api.calls import Context, Unary, headers_of, stream_handler, unary_handler
 from mooring_runtime.grpc_api.extensions import Extensions
 from mooring_runtime.grpc_api.messages import SERVICE, message
-from mooring_runtime.grpc_api.stream import answer_in_order, shape_of
+from mooring_runtime.grpc_api.stream import WANTS_EMPTY_FINAL, answer_in_order, shape_of
 from mooring_runtime.grpc_api.wire import parse_request, render_response
 from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.servable import Headers, TensorMetadata
@@ -84,6 +84,8 @@ class Servicer:
 
     async def _pieces(self, request: Any, headers: Headers) -> AsyncGenerator[Any, None]:
         infer_request = await self._threads.code(request.ByteSize(), parse_request, request)
+        if not isinstance(infer_request.parameters.pop(WANTS_EMPTY_FINAL, False), bool):
+            raise InvalidInput(f"parameter {WANTS_EMPTY_FINAL} must be a bool")
         pieces = self._dataplane.infer_stream(
             request.model_name, request.model_version or None, infer_request, headers, "grpc"
         )
