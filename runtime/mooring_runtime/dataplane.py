@@ -28,6 +28,7 @@ EXTENSIONS = (
     "statistics",
     "model_configuration",
     "logging",
+    "generate",
 )
 """KServe's name for the repository's stands beside Triton's."""
 

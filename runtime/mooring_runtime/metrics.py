@@ -64,7 +64,7 @@ class Metrics:
         except ServingError as exc:
             outcome = type(exc).__name__
             raise
-        except asyncio.CancelledError:  # the client hung up
+        except (asyncio.CancelledError, GeneratorExit):  # the client hung up
             outcome = "Cancelled"
             raise
         except BaseException:

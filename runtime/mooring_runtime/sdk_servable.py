@@ -62,8 +62,9 @@ class SdkServable:
         """Answer a v2 request; a dict in the protocol's shape will do for a response."""
         result, response_headers = await self._call(request, headers, InferenceVerb.PREDICT)
         if isinstance(result, AsyncIterator):
-            raise InferenceError(
-                f"Model with name {self._model.name} answers piece by piece: ask by v1, or by gRPC's ModelStreamInfer."
+            raise InvalidInput(
+                f"Model with name {self._model.name} answers piece by piece: "
+                "ask by v1, by infer_stream, or by gRPC's ModelStreamInfer."
             )
         return _answer(result, self._model.name, request.id or str(uuid4())), response_headers
 

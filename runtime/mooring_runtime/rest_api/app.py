@@ -10,6 +10,7 @@ from mooring_runtime.rest_api.cloud_events import Attributes
 from mooring_runtime.rest_api.v1 import v1_router
 from mooring_runtime.rest_api.v2 import v2_router
 from mooring_runtime.rest_api.v2_extensions import v2_extensions_router
+from mooring_runtime.rest_api.v2_streams import v2_streams_router
 from mooring_runtime.threads import Threads
 
 EVENTS = Attributes()
@@ -33,6 +34,7 @@ def create_app(dataplane: DataPlane, threads: Threads, docs: bool = False, event
     app.include_router(v1_router(dataplane, threads, events))
     app.include_router(v2_extensions_router(dataplane))
     app.include_router(v2_router(dataplane, threads))
+    app.include_router(v2_streams_router(dataplane, threads))
 
     async def metrics(request: Request) -> Response:
         """Prometheus metrics."""
