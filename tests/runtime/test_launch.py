@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.runtime.launched import launched
-from tests.runtime.seeds import program
+from tests.runtime.seeds import grpc_program_003, program, rest_program_003
 
 from mooring_runtime import InferenceServerClient, InferInput, InferRequest
 
@@ -85,12 +85,8 @@ def test_document_000_s_rest_model_runs_as_it_stands(
 def test_document_003_s_rest_model_runs_with_its_headers_flags_and_middleware(
     tmp_path: Path, torch_home: str, picture: bytes, five_values: list[float]
 ) -> None:
-    text = program("003", "CORSMiddleware")
-    # The document's constructor stands there twice, merged with wrong indentation: no Python would take it.
-    twice = re.compile(r"    def __init__\(self, name: str\):\n.*?        self\.load\(\)\n", re.DOTALL)
-    once = "    def __init__(self, name: str):\n        super().__init__(name, return_response_headers=True)\n"
     file = tmp_path / "model.py"
-    file.write_text(twice.sub(once + "        self.name = name\n        self.load()\n", text, count=1))
+    file.write_text(rest_program_003())
     with launched(file, "--model_name", "pictures", "--mine", "x", TORCH_HOME=torch_home) as server:
         headers = {"Origin": "http://elsewhere", "X-Request-Id": "r-1"}
         answer = server.http.post("/v1/models/pictures:predict", json=image_body(picture), headers=headers)
@@ -107,7 +103,7 @@ def test_document_003_s_grpc_model_answers_its_client(
     (tmp_path / "grpc").mkdir()
     (tmp_path / "input.json").write_text(json.dumps(image_body(picture)))
     model, client, old_client = (tmp_path / "grpc" / name for name in ("model_grpc.py", "client.py", "old_client.py"))
-    model.write_text(program("003", "get_predict_response"))
+    model.write_text(grpc_program_003())
     client.write_text(program("003", "InferenceGRPCClient"))
     old_client.write_text(program("000", "InferenceServerClient"))
     with launched(model, "--model_name", "custom-model", TORCH_HOME=torch_home) as server:

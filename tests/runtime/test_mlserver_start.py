@@ -1,6 +1,5 @@
 import json
 import os
-import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,47 +8,9 @@ from typing import Any
 import grpc
 import pytest
 from tests.runtime.launched import Running, started
-from tests.runtime.seeds import program
+from tests.runtime.seeds import program, template_001, template_002
 
 from mooring_runtime.grpc_api.messages import SERVICE, message
-
-LOAD = """
-        import json
-        self._factor = json.load(open({uri}))["factor"]
-"""
-OUTPUTS = """
-        outputs.append(
-            types.ResponseOutput(
-                name="y", shape=inputs[0].shape, datatype=inputs[0].datatype,
-                data=[self._factor * x for x in inputs[0].data],
-            )
-        )
-        return outputs
-"""
-CHECK = """
-        if len(payload.inputs) != 1:
-            raise ValueError("one input, please")
-        return payload
-"""
-
-
-def document_001() -> str:
-    """The template with its TODOs done."""
-    text = program("001", "WELLKNOWN_MODEL_FILENAMES")
-    text = re.sub(r"\n +# TODO: load model from file.*\n +return\n", LOAD.format(uri="file_uri"), text)
-    text = re.sub(r"\n +# TODO: validate request.*\n.*\n +return payload\n", CHECK.replace("Value", "Inference"), text)
-    return re.sub(r"\n +# TODO: construct the outputs\n\n +return outputs\n", OUTPUTS, text)
-
-
-def document_002() -> str:
-    """The same of the other document, whose functions stand one step too deep, below tabs and spaces."""
-    text = program("002", "CustomMLModel").expandtabs(4)
-    head, tail = text.split("    def _load_model_from_file", 1)
-    text = head + re.sub(r"^  ", "", "    def _load_model_from_file" + tail, flags=re.MULTILINE)
-    load, outputs, check = (re.sub(r"^  ", "", part, flags=re.MULTILINE) for part in (LOAD, OUTPUTS, CHECK))
-    text = re.sub(r"\n +# TODO: load model from file.*\n +return\n", load.format(uri='file_uri + "/model.json"'), text)
-    text = re.sub(r"\n +# TODO: validate request.*\n +return payload\n", check, text)
-    return re.sub(r"\n +return outputs\n", outputs, text)
 
 
 @pytest.fixture
@@ -70,7 +31,7 @@ def put(models: Path, name: str, factor: float, **more: Any) -> None:
     (folder / "model-settings.json").write_text(json.dumps(settings))
 
 
-@pytest.fixture(params=[document_001, document_002], ids=["document 001", "document 002"])
+@pytest.fixture(params=[template_001, template_002], ids=["document 001", "document 002"])
 def server(request: pytest.FixtureRequest, models: Path, tmp_path: Path) -> Iterator[Running]:
     """The document's model under the variables of its image, started by its CMD."""
     (tmp_path / "opt").mkdir()
