@@ -17,6 +17,10 @@ OURS = "mooring_runtime"
 PLACES = {
     "kserve": OURS,
     "mlserver": f"{OURS}.mlserver",
+    "mlserver.codecs.errors": f"{OURS}.mlserver.errors",
+    "mlserver.codecs.decorator": f"{OURS}.mlserver.codecs.arguments",
+    "mlserver.codecs.utils": f"{OURS}.mlserver.codecs.single",
+    **{f"mlserver.codecs.{name}": f"{OURS}.mlserver.codecs.lists" for name in ("string", "base64", "datetime")},
     "kserve.protocol.infer_type": f"{OURS}.infer_type",
     "kserve.protocol.grpc.grpc_predict_v2_pb2": f"{OURS}.grpc_api.messages",
 }

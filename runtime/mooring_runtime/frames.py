@@ -1,5 +1,6 @@
-"""pandas, where the user has it: the runtime itself does without."""
+"""pandas, where the user has it: the runtime itself does without, and imports it only for who wants a DataFrame."""
 
+import sys
 from typing import Any
 
 from mooring_runtime.errors import NotSupported
@@ -16,3 +17,14 @@ def frame(data: Any) -> Any:
     except ImportError as exc:
         raise NotSupported("This needs pandas: add it to the model's requirements.") from exc
     return pandas.DataFrame(data)
+
+
+def is_frame(value: Any) -> bool:
+    """Whether it is a DataFrame."""
+    return is_frame_type(type(value))
+
+
+def is_frame_type(kind: Any) -> bool:
+    """Whether it is the type of DataFrames, or one derived from it. Nobody has it who has not imported pandas."""
+    pandas: Any = sys.modules.get("pandas")
+    return pandas is not None and isinstance(kind, type) and issubclass(kind, pandas.DataFrame)

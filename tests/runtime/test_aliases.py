@@ -38,6 +38,22 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
         ("from mlserver import types as a", "from mooring_runtime.mlserver import types as b"),
         ("import mlserver.errors; a = mlserver.errors", "from mooring_runtime.mlserver import errors as b"),
         (
+            "from mlserver.codecs.errors import CodecError as a",
+            "from mooring_runtime.mlserver.errors import CodecError as b",
+        ),
+        (
+            "from mlserver.codecs.utils import SingleInputRequestCodec as a",
+            "from mooring_runtime.mlserver.codecs import SingleInputRequestCodec as b",
+        ),
+        (
+            "from mlserver.codecs.string import StringCodec as a",
+            "from mooring_runtime.mlserver.codecs import StringCodec as b",
+        ),
+        (
+            "from mlserver.codecs.pandas import PandasCodec as a",
+            "from mooring_runtime.mlserver.codecs import PandasCodec as b",
+        ),
+        (
             "from mlserver.utils import get_model_uri as a",
             "from mooring_runtime.mlserver.utils import get_model_uri as b",
         ),

@@ -1,3 +1,4 @@
+import pickle
 from datetime import UTC, datetime
 from typing import Any
 
@@ -5,7 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from mooring_runtime.codec import encode_raw
+from mooring_runtime.datatypes import datatype_of
 from mooring_runtime.errors import InvalidInput
+from mooring_runtime.infer_tensor import InferTensor
 from mooring_runtime.mlserver import MLModel, ModelParameters, ModelSettings
 from mooring_runtime.mlserver.codecs import (
     Base64Codec,
@@ -20,6 +24,7 @@ from mooring_runtime.mlserver.codecs import (
     StringRequestCodec,
     decode_args,
 )
+from mooring_runtime.mlserver.tensor_data import TensorData
 from mooring_runtime.mlserver.types import InferenceRequest, MetadataTensor, Parameters, RequestInput, RequestOutput
 
 NOW = datetime(2026, 11, 25, 22, 5, tzinfo=UTC)
@@ -116,8 +121,9 @@ def test_an_input_s_own_content_type_goes_before_the_declared_before_the_default
     assert one.decode(tensor(["/w=="]), default_codec=NumpyCodec) == ["/w=="]
     assert one.decode(tensor(["/w=="], name="other"), default_codec=Base64Codec) == [b"\xff"]
     assert one.decode(tensor(["/w=="], name="other")).root == ["/w=="]
-    with pytest.raises(CodecNotFound, match="content type pickle"):
-        one.decode(tensor(["a"], content_type="pickle"))
+    strange = tensor(["/w=="], content_type="pickle")  # the model's own affair
+    assert one.decode(strange).root == ["/w=="]
+    assert one.decode(strange, default_codec=Base64Codec) == [b"\xff"]
 
 
 def test_a_request_s_content_type_goes_before_the_settings_before_the_default() -> None:
@@ -136,8 +142,53 @@ def test_values_are_encoded_as_asked_or_by_their_type() -> None:
     assert model().encode(np.array([[1.0]]), RequestOutput(name="y")).datatype == "FP64"
     response = model(parameters={"version": "2"}).encode_response(["a"])
     assert (response.model_name, response.model_version, response.outputs[0].data.root) == ("m", "2", [b"a"])
-    with pytest.raises(CodecNotFound, match="for a dict"):
+    with pytest.raises(CodecNotFound, match="from a dict"):
         model().encode_response({})
+    with pytest.raises(CodecNotFound, match="for a dict, for output y"):
+        model().encode({}, RequestOutput(name="y"))
+    with pytest.raises(CodecNotFound, match="for content type pickle"):
+        model().encode(["a"], RequestOutput(name="y", parameters=Parameters(content_type="pickle")))
+
+
+def test_a_value_s_own_type_goes_before_the_default_codec() -> None:
+    response = model().encode_response(np.array([[1.0]]), default_codec=StringRequestCodec)
+    assert response.outputs[0].datatype == "FP64"
+    assert model().encode(["a"], RequestOutput(name="y"), default_codec=Base64Codec).data.root == [b"a"]
+
+
+def raw(array: npt.NDArray[Any]) -> RequestInput:
+    """An input that came as raw bytes."""
+    source = InferTensor("x", array.shape, datatype_of(array), raw=encode_raw(datatype_of(array), array))
+    document = {"name": "x", "shape": list(array.shape), "datatype": source.datatype, "data": TensorData.of(source)}
+    return RequestInput.model_validate(document)
+
+
+def test_raw_data_becomes_an_array_without_a_list_and_a_list_for_who_reads_one() -> None:
+    one = raw(np.array([[1.5, 2.5]], np.float32))
+    array = NumpyCodec.decode_input(one)
+    assert one.data.tensor is not None  # nobody has made a list
+    array *= 2  # it is the model's own
+    assert NumpyCodec.decode_input(one).tolist() == [[1.5, 2.5]]
+    assert (one.data.root, len(one.data), list(one.data), one.data[1]) == ([1.5, 2.5], 2, [1.5, 2.5], 2.5)
+    one.data.root[0] = 7.0
+    assert NumpyCodec.decode_input(one).tolist() == [[7.0, 2.5]]  # what was written counts
+
+
+def test_requests_with_raw_data_are_dumped_copied_and_compared_like_others() -> None:
+    array = np.array([1, 2], np.int32)
+    listed = RequestInput.model_validate({"name": "x", "shape": [2], "datatype": "INT32", "data": [1, 2]})
+    assert raw(array) == listed
+    assert raw(array).model_dump() == listed.model_dump()
+    assert raw(array).model_dump_json() == listed.model_dump_json()
+    assert raw(array).model_copy(deep=True) == listed
+    assert pickle.loads(pickle.dumps(raw(array))) == listed
+
+
+def test_an_array_that_was_encoded_does_not_change_with_the_model_s() -> None:
+    array = np.ones((1, 2), np.float32)
+    output = NumpyCodec.encode_output("y", array)
+    array[:] = 0
+    assert output.data.root == [1.0, 1.0]
 
 
 class Taking(MLModel):

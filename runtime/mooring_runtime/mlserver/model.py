@@ -3,7 +3,9 @@
 from typing import Any
 
 from mooring_runtime.mlserver.codecs.base import InputCodec, RequestCodec
-from mooring_runtime.mlserver.codecs.lookup import input_codec, input_codec_of, request_codec, request_codec_of
+from mooring_runtime.mlserver.codecs.decoded import content_type_of, decode_tensor, get_decoded_or_raw, has_decoded
+from mooring_runtime.mlserver.codecs.lookup import INPUT_CODECS, REQUEST_CODECS
+from mooring_runtime.mlserver.errors import CodecNotFound
 from mooring_runtime.mlserver.settings import ModelSettings
 from mooring_runtime.mlserver.types import (
     InferenceRequest,
@@ -78,32 +80,52 @@ class MLModel:
         """The value of an input.
 
         Its own content type goes first, then the one that the model declares for it, then `default_codec`; without
-        any, it is the `TensorData`.
+        any that there is a codec for, it is the `TensorData`.
         """
-        content_type = _content_type(request_input, self.inputs)
-        codec = input_codec(content_type) if content_type else default_codec
-        return codec.decode_input(request_input) if codec else request_input.data
+        decode_tensor(request_input, self.inputs)
+        if default_codec and not has_decoded(request_input):
+            return default_codec.decode_input(request_input)
+        return get_decoded_or_raw(request_input)
 
     def decode_request(
         self, inference_request: InferenceRequest, default_codec: type[RequestCodec] | None = None
     ) -> Any:
-        """The value of a request: by its content type, the settings', or `default_codec`; else the request itself."""
-        told = inference_request.parameters and inference_request.parameters.content_type
-        content_type = told or (self._settings.parameters and self._settings.parameters.content_type)
-        codec = request_codec(content_type) if content_type else default_codec
+        """The value of a request: by its content type, the settings', or `default_codec`; else the request itself.
+
+        Inputs that have a content type of their own are decoded by it before that.
+        """
+        for request_input in inference_request.inputs:
+            decode_tensor(request_input, self.inputs)
+        told = (inference_request.parameters, self._settings.parameters)
+        content_type = next((one.content_type for one in told if one and one.content_type), None)
+        codec = REQUEST_CODECS.of_content_type(content_type) or default_codec
         return codec.decode_request(inference_request) if codec else inference_request
 
     def encode(
         self, payload: Any, request_output: RequestOutput, default_codec: type[InputCodec] | None = None
     ) -> ResponseOutput:
-        """A value as the output that is asked for; content types go as in `decode`, then the value's type tells."""
-        content_type = _content_type(request_output, self.outputs)
-        codec = input_codec(content_type) if content_type else default_codec or input_codec_of(payload)
+        """A value as the output that is asked for: by its content type, the declared one, or the value's own type.
+
+        Raises:
+            CodecNotFound: there is no codec for it, and no `default_codec`.
+        """
+        content_type = content_type_of(request_output, self.outputs)
+        found = INPUT_CODECS.of_content_type(content_type) if content_type else INPUT_CODECS.of_value(payload)
+        codec = found or default_codec
+        if codec is None:
+            what = f"content type {content_type}" if content_type else f"a {type(payload).__name__}"
+            raise CodecNotFound(f"There is no codec for {what}, for output {request_output.name}")
         return codec.encode_output(request_output.name, payload)
 
     def encode_response(self, payload: Any, default_codec: type[RequestCodec] | None = None) -> InferenceResponse:
-        """A value as the whole response, by `default_codec` or by the value's type."""
-        codec = default_codec or request_codec_of(payload)
+        """A value as the whole response, by the value's type, or by `default_codec` where that tells nothing.
+
+        Raises:
+            CodecNotFound: there is no codec for it.
+        """
+        codec = REQUEST_CODECS.of_value(payload) or default_codec
+        if codec is None:
+            raise CodecNotFound(f"There is no codec for a response from a {type(payload).__name__}")
         return codec.encode_response(self.name, payload, self.version)
 
     async def metadata(self) -> MetadataModelResponse:
@@ -119,8 +141,3 @@ class MLModel:
     async def unload(self) -> bool:
         """Free what `load` took; nothing is asked any more."""
         return True
-
-
-def _content_type(tensor: RequestInput | RequestOutput, declared: list[MetadataTensor]) -> str | None:
-    told = (tensor, *(other for other in declared if other.name == tensor.name))
-    return next((one.parameters.content_type for one in told if one.parameters and one.parameters.content_type), None)

@@ -136,7 +136,7 @@ class SettingsFolder:
             implemented = folder.is_dir() and self.environ.get("MLSERVER_MODEL_IMPLEMENTATION")
             if implemented or (folder / MODEL_SETTINGS_FILE).is_file():
                 return folder
-        raise ModelNotFound(name, f"No {MODEL_SETTINGS_FILE} below {self.root} names it.")
+        raise ModelNotFound(name, f"No {MODEL_SETTINGS_FILE} names it.")
 
     async def open(self, name: str) -> Servable:
         """Read the settings, import the class, make the model and `load` it, all but the first on its own thread."""

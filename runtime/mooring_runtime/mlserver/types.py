@@ -6,10 +6,11 @@ Datatypes are plain text once parsed. `model_dump` leaves out what was not set a
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, RootModel
+from pydantic import BaseModel, ConfigDict, PrivateAttr, RootModel
 
 from mooring_api.v2 import Datatype
 from mooring_api.v2 import RepositoryState as State
+from mooring_runtime.mlserver.tensor_data import TensorData
 
 __all__ = [
     "Datatype",
@@ -18,9 +19,15 @@ __all__ = [
     "InferenceResponse",
     "MetadataModelErrorResponse",
     "MetadataModelResponse",
+    "MetadataServerErrorResponse",
     "MetadataServerResponse",
     "MetadataTensor",
     "Parameters",
+    "RepositoryIndexRequest",
+    "RepositoryIndexResponse",
+    "RepositoryIndexResponseItem",
+    "RepositoryLoadErrorResponse",
+    "RepositoryUnloadErrorResponse",
     "RequestInput",
     "RequestOutput",
     "ResponseOutput",
@@ -29,10 +36,19 @@ __all__ = [
 ]
 
 
+class Decoded:
+    """The value that something was decoded to; a class of its own, since values like arrays do not compare."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
 class _Type(BaseModel):
     """What all of them share."""
 
     model_config = ConfigDict(use_enum_values=True, protected_namespaces=())
+
+    _decoded: Decoded | None = PrivateAttr(None)
 
     def model_dump(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """As pydantic's, without what was not set and what is None."""
@@ -52,19 +68,6 @@ class Parameters(_Type):
     """How to decode the data."""
     headers: dict[str, Any] | None = None
     """Headers of the request, or to send with the response."""
-
-
-class TensorData(RootModel[Any]):
-    """The elements of a tensor: a list, flat or nested."""
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override] # the elements, as MLServer's, not pydantic's fields
-        return iter(self.root)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.root[index]
-
-    def __len__(self) -> int:
-        return len(self.root)
 
 
 class MetadataTensor(_Type):
@@ -89,6 +92,12 @@ class MetadataModelResponse(_Type):
 
 class MetadataModelErrorResponse(_Type):
     """Why a model tells nothing."""
+
+    error: str
+
+
+class MetadataServerErrorResponse(_Type):
+    """Why the server tells nothing."""
 
     error: str
 
@@ -149,5 +158,46 @@ class InferenceResponse(_Type):
 
 class InferenceErrorResponse(_Type):
     """Why there is none."""
+
+    error: str | None = None
+
+
+class RepositoryIndexRequest(_Type):
+    """Which models to list."""
+
+    ready: bool | None = None
+    """Whether only those that are ready."""
+
+
+class RepositoryIndexResponseItem(_Type):
+    """One model of the list."""
+
+    name: str
+    version: str | None = None
+    state: State
+    reason: str
+
+
+class RepositoryIndexResponse(RootModel[list[RepositoryIndexResponseItem]]):
+    """The list."""
+
+    def __iter__(self) -> Iterator[RepositoryIndexResponseItem]:  # type: ignore[override] # as in TensorData
+        return iter(self.root)
+
+    def __getitem__(self, index: int) -> RepositoryIndexResponseItem:
+        return self.root[index]
+
+    def __len__(self) -> int:
+        return len(self.root)
+
+
+class RepositoryLoadErrorResponse(_Type):
+    """Why a model was not loaded."""
+
+    error: str | None = None
+
+
+class RepositoryUnloadErrorResponse(_Type):
+    """Why a model was not unloaded."""
 
     error: str | None = None

@@ -5,8 +5,10 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
+from mooring_runtime.datatypes import Array
 from mooring_runtime.errors import InferenceError, InvalidInput
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
+from mooring_runtime.mlserver.tensor_data import TensorData
 from mooring_runtime.mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
 from mooring_runtime.servable import Headers
 
@@ -15,8 +17,10 @@ def to_mlserver(request: InferRequest, headers: Headers) -> InferenceRequest:
     """The request as `predict` gets it: with an id, its headers among its parameters, data as the client nested it.
 
     Raises:
-        InvalidInput: raw data does not fit its tensor, or a parameter that MLServer knows has the wrong type.
+        InvalidInput: data does not fit its tensor, or a parameter that MLServer knows has the wrong type.
     """
+    for tensor in request.inputs:
+        tensor.as_numpy()  # what does not fit is told to the client, before the model stumbles over it
     document: dict[str, Any] = {
         "id": request.id or str(uuid4()),
         "parameters": {**request.parameters, "headers": headers},
@@ -25,7 +29,7 @@ def to_mlserver(request: InferRequest, headers: Headers) -> InferenceRequest:
                 "name": tensor.name,
                 "shape": list(tensor.shape),
                 "datatype": tensor.datatype,
-                "data": tensor.data,
+                "data": TensorData.of(tensor),
                 **_parameters(tensor.parameters),
             }
             for tensor in request.inputs
@@ -65,12 +69,19 @@ def from_mlserver(response: object, request: InferenceRequest, model: str) -> tu
 
 
 def _output(output: ResponseOutput, model: str) -> InferOutput:
-    data = output.data.root
-    elements = list(data) if isinstance(data, list | tuple) else [data]
     parameters = output.parameters.model_dump() if output.parameters else {}
     try:
-        tensor = InferOutput(output.name, output.shape, output.datatype, elements, parameters)
+        tensor = InferOutput(output.name, output.shape, output.datatype, _data(output), parameters)
         tensor.as_numpy()
     except InvalidInput as exc:
         raise InferenceError(f"Model with name {model} answered a faulty output: {exc}") from exc
     return tensor
+
+
+def _data(output: ResponseOutput) -> list[Any] | Array:
+    """The elements: an array where the output was encoded from one, or is an input that nobody has touched."""
+    source = output.data.tensor
+    if source is not None and source.datatype == output.datatype:
+        return source.as_numpy()
+    data = output.data.root
+    return list(data) if isinstance(data, list | tuple) else [data]

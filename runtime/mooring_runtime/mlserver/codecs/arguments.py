@@ -5,12 +5,13 @@ import types as python_types
 from collections.abc import Awaitable, Callable
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-import numpy as np
+from mooring_runtime.mlserver.codecs.base import Codec, InputCodec, RequestCodec
+from mooring_runtime.mlserver.codecs.lookup import INPUT_CODECS, REQUEST_CODECS
+from mooring_runtime.mlserver.errors import CodecError, CodecNotFound
+from mooring_runtime.mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
 
-from mooring_runtime.mlserver.codecs.base import InputCodec
-from mooring_runtime.mlserver.codecs.lookup import input_codec_for, input_codec_of
-from mooring_runtime.mlserver.errors import CodecError
-from mooring_runtime.mlserver.types import InferenceRequest, InferenceResponse
+Argument = tuple[type[Codec], bool]
+"""How an argument is decoded, and whether it may be left out."""
 
 
 def decode_args(
@@ -18,41 +19,61 @@ def decode_args(
 ) -> Callable[[Any, InferenceRequest], Awaitable[InferenceResponse]]:
     """Let `predict` take each input decoded by its annotation; a tuple that it answers is `output-0`, `output-1`, ...
 
-    Arguments annotated as optional are None where there is no such input.
+    An argument of a type that stands for a whole request (a DataFrame) takes the inputs that no other argument names,
+    and an answer of such a type is as many outputs as it has. Arguments annotated as optional are None where there is
+    no such input.
 
     Raises:
         CodecNotFound: an annotation names no type that there is a codec for.
     """
     hints = get_type_hints(predict)
     hints.pop("return", None)
-    codecs = {name: _argument(hint) for name, hint in hints.items()}
+    arguments = {name: _argument(name, hint) for name, hint in hints.items()}
 
     @functools.wraps(predict)
     async def decoded(self: Any, request: InferenceRequest) -> InferenceResponse:
-        inputs = {tensor.name: tensor for tensor in request.inputs}
-        if missing := [name for name, (_, optional) in codecs.items() if not optional and name not in inputs]:
-            raise CodecError(f"Model with name {self.name} needs the inputs {', '.join(missing)}")
-        values = {
-            name: codec.decode_input(inputs[name]) if name in inputs else None for name, (codec, _) in codecs.items()
-        }
-        answer = await predict(self, **values)
-        outputs = answer if isinstance(answer, tuple) else (answer,)
-        return InferenceResponse(
-            model_name=self.name,
-            model_version=self.version,
-            outputs=[input_codec_of(value).encode_output(f"output-{i}", value) for i, value in enumerate(outputs)],
-        )
+        answer = await predict(self, **_values(self.name, request, arguments))
+        values = answer if isinstance(answer, tuple) else (answer,)
+        outputs = [output for i, value in enumerate(values) for output in _outputs(f"output-{i}", value)]
+        return InferenceResponse(model_name=self.name, model_version=self.version, outputs=outputs)
 
     return decoded
 
 
-def _argument(hint: Any) -> tuple[type[InputCodec], bool]:
-    """The codec of an annotation, and whether the argument may be left out."""
+def _values(model: str, request: InferenceRequest, arguments: dict[str, Argument]) -> dict[str, Any]:
+    named = {tensor.name: tensor for tensor in request.inputs if tensor.name in arguments}
+    others = [tensor for tensor in request.inputs if tensor.name not in arguments]
+    values: dict[str, Any] = {}
+    missing = []
+    for name, (codec, optional) in arguments.items():
+        if issubclass(codec, RequestCodec) and others:
+            values[name] = codec.decode_request(InferenceRequest(inputs=others))
+        elif issubclass(codec, InputCodec) and name in named:
+            values[name] = codec.decode_input(named[name])
+        elif optional:
+            values[name] = None
+        else:
+            missing.append(name)
+    if missing:
+        raise CodecError(f"Model with name {model} needs the inputs {', '.join(missing)}")
+    return values
+
+
+def _outputs(name: str, value: Any) -> list[ResponseOutput]:
+    if codec := INPUT_CODECS.of_value(value):
+        return [codec.encode_output(name, value)]
+    if of_request := REQUEST_CODECS.of_value(value):
+        return of_request.encode_response("", value).outputs
+    raise CodecNotFound(f"There is no codec for a {type(value).__name__}")
+
+
+def _argument(name: str, hint: Any) -> Argument:
     optional = get_origin(hint) in (Union, python_types.UnionType) and type(None) in get_args(hint)
     if optional:
         (hint,) = (part for part in get_args(hint) if part is not type(None))
-    if get_origin(hint) is np.ndarray:  # npt.NDArray[...]
-        hint = np.ndarray
     if get_origin(hint) is list:  # typing.List, as well
         hint = list[get_args(hint)[0]]  # type: ignore[misc] # made at run time
-    return input_codec_for(hint), optional
+    codec = INPUT_CODECS.of_hint(hint) or REQUEST_CODECS.of_hint(hint)
+    if codec is None:
+        raise CodecNotFound(f"There is no codec for the annotation {hint} of argument {name}")
+    return codec, optional

@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-from mooring_runtime.mlserver.errors import CodecError
 from mooring_runtime.mlserver.types import (
     InferenceRequest,
     InferenceResponse,
@@ -11,29 +10,39 @@ from mooring_runtime.mlserver.types import (
     ResponseOutput,
 )
 
-InputCodecType = type["InputCodec"]
 
+class Codec:
+    """What both kinds share: how one is found."""
 
-class InputCodec:
-    """One tensor and one value. A subclass overrides `can_encode`, `elements` and `value`, and names the first two."""
-
-    ContentType: ClassVar[str]
-    TypeHint: ClassVar[Any]
+    ContentType: ClassVar[str] = ""
+    TypeHint: ClassVar[Any] = type(None)
 
     @classmethod
     def can_encode(cls, payload: Any) -> bool:
         """Whether it is a value of this codec's."""
-        raise NotImplementedError(f"{cls.__name__} has no can_encode")
+        return False
 
     @classmethod
-    def elements(cls, payload: Any, use_bytes: bool) -> tuple[list[int], str, list[Any]]:
+    def is_for(cls, hint: Any) -> bool:
+        """Whether an annotation names values of this codec's."""
+        return bool(hint == cls.TypeHint)
+
+
+class InputCodec(Codec):
+    """One tensor and one value.
+
+    A subclass overrides what it needs of the four below or, to have them all, `elements` and `value`.
+    """
+
+    @classmethod
+    def elements(cls, payload: Any, use_bytes: bool) -> tuple[list[int], str, Any]:
         """Shape, datatype and flat data of a value; with `use_bytes`, BYTES elements are bytes and not text."""
-        raise NotImplementedError(f"{cls.__name__} has no elements")
+        raise NotImplementedError(f"{cls.__name__} does not encode")
 
     @classmethod
     def value(cls, tensor: RequestInput | ResponseOutput) -> Any:
         """The value of a tensor."""
-        raise NotImplementedError(f"{cls.__name__} has no value")
+        raise NotImplementedError(f"{cls.__name__} does not decode")
 
     @classmethod
     def _fields(cls, name: str, payload: Any, use_bytes: bool) -> dict[str, Any]:
@@ -62,19 +71,11 @@ class InputCodec:
         return cls.value(response_output)
 
 
-class RequestCodec:
-    """A whole request or response and one value."""
-
-    ContentType: ClassVar[str]
-    TypeHint: ClassVar[Any]
+class RequestCodec(Codec):
+    """A whole request or response and one value; `wishes` are a codec's own (`use_bytes` of those here)."""
 
     @classmethod
-    def can_encode(cls, payload: Any) -> bool:
-        """Whether it is a value of this codec's."""
-        raise NotImplementedError(f"{cls.__name__} has no can_encode")
-
-    @classmethod
-    def encode_request(cls, payload: Any, use_bytes: bool = True) -> InferenceRequest:
+    def encode_request(cls, payload: Any, **wishes: Any) -> InferenceRequest:
         """A value as a request."""
         raise NotImplementedError(f"{cls.__name__} has no encode_request")
 
@@ -85,7 +86,7 @@ class RequestCodec:
 
     @classmethod
     def encode_response(
-        cls, model_name: str, payload: Any, model_version: str | None = None, use_bytes: bool = True
+        cls, model_name: str, payload: Any, model_version: str | None = None, **wishes: Any
     ) -> InferenceResponse:
         """A value as a response."""
         raise NotImplementedError(f"{cls.__name__} has no encode_response")
@@ -94,58 +95,3 @@ class RequestCodec:
     def decode_response(cls, response: InferenceResponse) -> Any:
         """The value of a response."""
         raise NotImplementedError(f"{cls.__name__} has no decode_response")
-
-
-class SingleInputRequestCodec(RequestCodec):
-    """A request of one input, a response of one output, as the codec `InputCodec` makes them."""
-
-    InputCodec: ClassVar[InputCodecType]
-
-    @classmethod
-    def can_encode(cls, payload: Any) -> bool:
-        """As the codec of its tensor."""
-        return cls.InputCodec.can_encode(payload)
-
-    @classmethod
-    def encode_request(cls, payload: Any, use_bytes: bool = True) -> InferenceRequest:
-        """A value as the input `input-1`."""
-        tensor = cls.InputCodec.encode_input("input-1", payload, use_bytes)
-        return InferenceRequest(parameters=Parameters(content_type=cls.ContentType), inputs=[tensor])
-
-    @classmethod
-    def decode_request(cls, request: InferenceRequest) -> Any:
-        """The value of the one input.
-
-        Raises:
-            CodecError: there is not exactly one.
-        """
-        if len(request.inputs) != 1:
-            raise CodecError(
-                f"Content type {cls.ContentType} takes exactly 1 input ({len(request.inputs)} were received)"
-            )
-        return cls.InputCodec.decode_input(request.inputs[0])
-
-    @classmethod
-    def encode_response(
-        cls, model_name: str, payload: Any, model_version: str | None = None, use_bytes: bool = True
-    ) -> InferenceResponse:
-        """A value as the output `output-1`."""
-        return InferenceResponse(
-            model_name=model_name,
-            model_version=model_version,
-            parameters=Parameters(content_type=cls.ContentType),
-            outputs=[cls.InputCodec.encode_output("output-1", payload, use_bytes)],
-        )
-
-    @classmethod
-    def decode_response(cls, response: InferenceResponse) -> Any:
-        """The value of the one output.
-
-        Raises:
-            CodecError: there is not exactly one.
-        """
-        if len(response.outputs) != 1:
-            raise CodecError(
-                f"Content type {cls.ContentType} takes exactly 1 output ({len(response.outputs)} were received)"
-            )
-        return cls.InputCodec.decode_output(response.outputs[0])

@@ -1,71 +1,51 @@
 """Which codec: by content type, by value, or by annotation."""
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from mooring_runtime.mlserver.codecs.base import InputCodec, RequestCodec
-from mooring_runtime.mlserver.codecs.lists import Base64Codec, DatetimeCodec, StringCodec, StringRequestCodec
-from mooring_runtime.mlserver.codecs.numpy import NumpyCodec, NumpyRequestCodec
-from mooring_runtime.mlserver.errors import CodecNotFound
+from mooring_runtime.mlserver.codecs.base import Codec, InputCodec, RequestCodec
 
-INPUT_CODECS: tuple[type[InputCodec], ...] = (NumpyCodec, StringCodec, Base64Codec, DatetimeCodec)
-REQUEST_CODECS: tuple[type[RequestCodec], ...] = (NumpyRequestCodec, StringRequestCodec)
+C = TypeVar("C", bound=Codec)
 
 
-def input_codec(content_type: str) -> type[InputCodec]:
-    """The codec of a tensor.
+class Codecs(Generic[C]):
+    """Codecs of one kind, in the order of their registration; each of the finders answers the first that fits."""
 
-    Raises:
-        CodecNotFound: there is none.
-    """
-    for codec in INPUT_CODECS:
-        if codec.ContentType == content_type:
-            return codec
-    raise CodecNotFound(f"There is no input codec for content type {content_type}")
+    def __init__(self) -> None:
+        self._codecs: dict[str, type[C]] = {}
 
+    def register(self, codec: type[C]) -> type[C]:
+        """Add a codec, in the place of the one of its content type if there is one."""
+        self._codecs[codec.ContentType] = codec
+        return codec
 
-def request_codec(content_type: str) -> type[RequestCodec]:
-    """The codec of a request.
+    def of_content_type(self, content_type: str | None) -> type[C] | None:
+        """The codec of a content type."""
+        return self._codecs.get(content_type) if content_type else None
 
-    Raises:
-        CodecNotFound: there is none.
-    """
-    for codec in REQUEST_CODECS:
-        if codec.ContentType == content_type:
-            return codec
-    raise CodecNotFound(f"There is no request codec for content type {content_type}")
+    def of_value(self, payload: Any) -> type[C] | None:
+        """The codec that can encode a value."""
+        return next((codec for codec in self._codecs.values() if codec.can_encode(payload)), None)
 
-
-def input_codec_of(payload: Any) -> type[InputCodec]:
-    """The codec that can encode a value.
-
-    Raises:
-        CodecNotFound: there is none.
-    """
-    for codec in INPUT_CODECS:
-        if codec.can_encode(payload):
-            return codec
-    raise CodecNotFound(f"There is no input codec for a {type(payload).__name__}")
+    def of_hint(self, hint: Any) -> type[C] | None:
+        """The codec whose values an annotation names."""
+        return next((codec for codec in self._codecs.values() if codec.is_for(hint)), None)
 
 
-def request_codec_of(payload: Any) -> type[RequestCodec]:
-    """The codec that can encode a value as a whole response.
+# The whole process's, as MLServer's: a model registers its codecs by a decorator, which knows no model.
+INPUT_CODECS: Codecs[InputCodec] = Codecs()
+REQUEST_CODECS: Codecs[RequestCodec] = Codecs()
 
-    Raises:
-        CodecNotFound: there is none.
-    """
-    for codec in REQUEST_CODECS:
-        if codec.can_encode(payload):
-            return codec
-    raise CodecNotFound(f"There is no request codec for a {type(payload).__name__}")
+I = TypeVar("I", bound=type[InputCodec])  # noqa: E741 - I and R are the two kinds
+R = TypeVar("R", bound=type[RequestCodec])
 
 
-def input_codec_for(hint: Any) -> type[InputCodec]:
-    """The codec whose values an annotation names.
+def register_input_codec(codec: I) -> I:
+    """A class decorator: tensors of the class's content type are decoded and encoded by it."""
+    INPUT_CODECS.register(codec)
+    return codec
 
-    Raises:
-        CodecNotFound: there is none.
-    """
-    for codec in INPUT_CODECS:
-        if hint == codec.TypeHint:
-            return codec
-    raise CodecNotFound(f"There is no input codec for the annotation {hint}")
+
+def register_request_codec(codec: R) -> R:
+    """A class decorator: requests of the class's content type are decoded and encoded by it."""
+    REQUEST_CODECS.register(codec)
+    return codec
