@@ -46,7 +46,7 @@ e2e: $(VENV)/.installed  ## the walk-through on the current kubectl context (MOO
 bench: $(VENV)/.installed  ## measure the control plane on the test node, beside KServe's figures; writes bench/results/
 	$(BIN)/python -m bench.control_plane
 
-bench-runtime: $(VENV)/.installed  ## measure the runtime beside KServe's server, in one run; writes bench/results/ (ARGS=--quick: shorter)
+bench-runtime: $(VENV)/.installed  ## measure the runtime beside KServe and MLServer, in one run; writes bench/results/ (ARGS="--quick", "--only jpeg,grpc")
 	$(BIN)/python -m bench.runtime $(ARGS)
 
 crds: $(VENV)/.installed  ## write the CRD YAML from the types of crds/mooring_api

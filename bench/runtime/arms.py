@@ -1,53 +1,87 @@
-"""Who is compared with whom: the command of each server, and what it is asked."""
+"""Who is compared with whom: the command of each server."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from bench.runtime.inputs import Inputs
+from bench.runtime.peers import KSERVE, MLSERVER
 
-ROOT = Path(__file__).parents[2]
-MODEL_FILE = ROOT / "examples" / "custom-model" / "model.py"
+MODEL_FILE = Path(__file__).parents[2] / "examples" / "custom-model" / "model.py"
 PROGRAMS = Path(__file__).parent / "programs"
-JPEG = "JPEG through v1 REST"
-IDENTITY = "Identity model through v1 REST"
+
+Side = Literal["KServe", "MLServer", "ours"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What issue 4 (5.2) asks of us as a ratio to KServe at full load; `p99` may not be above."""
+
+    throughput: float
+    p99: float | None = None
+
+
+@dataclass(frozen=True)
+class Label:
+    """What the page says of a server."""
+
+    side: Side
+    what: str
+    """How it was started; empty: there is nothing to say."""
+    target: Target | None = None
+    logs: bool = True
+    """Those that log each request are compared with each other, and those that do not."""
+    limit: str = ""
+    """The in-process limit that it is measured against (`limits.LIMITS`)."""
+
+    @property
+    def title(self) -> str:
+        """In one line."""
+        return ", ".join(filter(None, (self.side, self.what)))
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One server with one model."""
+    """One server with one model; `{http}` and `{grpc}` stand for its ports."""
 
-    scenario: str
-    title: str
-    is_peer: bool
+    label: Label
     command: Sequence[str]
-    """Without its port."""
-    path: str
-    body: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
-def arms(kserve_python: str, made: Inputs) -> list[Arm]:
-    """All of them; a scenario's peer first."""
-    peer = (kserve_python, str(PROGRAMS / "peer.py"))
-    ours = (sys.executable, "-m", "mooring_runtime")
+PORTS = ("--http_port", "{http}", "--grpc_port", "{grpc}")
+QUIET = ("--enable_latency_logging", "false", "--log_config_file", str(PROGRAMS / "quiet.json"))
+OURS = (sys.executable, "-m", "mooring_runtime")
+MLSERVER_PORTS = {"MLSERVER_HTTP_PORT": "{http}", "MLSERVER_GRPC_PORT": "{grpc}", "MLSERVER_METRICS_PORT": "{metrics}"}
 
-    def named(name: str) -> tuple[str, ...]:
-        return ("--model_name", name, "--enable_grpc", "false")
 
-    alexnet = ("/v1/models/alexnet:predict", made.image_body)
-    identity = ("/v1/models/identity:predict", made.numbers_body)
-    model, numbers = str(MODEL_FILE), str(PROGRAMS / "identity.py")
-    return [
-        Arm(JPEG, "KServe, model file", True, (*peer, model, *named("alexnet")), *alexnet),
-        Arm(JPEG, "ours, same model file", False, (*ours, "run", model, *named("alexnet")), *alexnet),
-        Arm(
-            JPEG,
-            "ours, bundled backend",
-            False,
-            (*ours, "--model_dir", str(made.model_dir), "--device", "cpu", *named("alexnet")),
-            *alexnet,
-        ),
-        Arm(IDENTITY, "KServe", True, (*peer, numbers, *named("identity")), *identity),
-        Arm(IDENTITY, "ours", False, (*ours, "run", numbers, *named("identity")), *identity),
-    ]
+def kserve(file: Path, model: str, what: str = "", quiet: bool = False, environ: Mapping[str, str] = {}) -> Arm:
+    """KServe running a model file."""
+    command = (KSERVE.program("python"), str(file), "--model_name", model, *PORTS, *(QUIET if quiet else ()))
+    return Arm(Label("KServe", what, logs=not quiet), command, environ)
+
+
+def same_file(file: Path, model: str, what: str, target: Target | None = None, quiet: bool = False) -> Arm:
+    """Ours running the same."""
+    command = (*OURS, "run", str(file), "--model_name", model, *PORTS, *(QUIET if quiet else ()))
+    return Arm(Label("ours", what, target, not quiet), command)
+
+
+def bundled(made: Inputs, target: Target | None, limit: str, device: str = "cpu") -> Arm:
+    """Ours with its own AlexNet, which needs no code."""
+    options = ("--model_dir", str(made.model_dir), "--device", device, "--model_name", "alexnet")
+    return Arm(Label("ours", "bundled backend", target, limit=limit), (*OURS, *options, *PORTS))
+
+
+def mlserver(folder: str) -> Arm:
+    """MLServer with a folder of models."""
+    environ = {**MLSERVER_PORTS, "MLSERVER_METRICS_DIR": "{scratch}"}
+    return Arm(Label("MLServer", ""), (MLSERVER.program("mlserver"), "start", str(PROGRAMS / folder)), environ)
+
+
+def same_folder(folder: str) -> Arm:
+    """Ours with the same."""
+    command = (*OURS, "mlserver", "start", str(PROGRAMS / folder))
+    return Arm(Label("ours", "same MLServer folder"), command, MLSERVER_PORTS)

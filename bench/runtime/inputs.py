@@ -12,7 +12,10 @@ from PIL import Image, ImageFilter
 from safetensors.torch import save_file
 from torch import nn
 
+from mooring_runtime import InferInput, InferRequest
 from mooring_runtime.backends.alexnet import Network
+from mooring_runtime.backends.image import CROP
+from mooring_runtime.datatypes import Array
 
 SEED = 20
 SIZE = (500, 375)
@@ -27,8 +30,22 @@ class Inputs:
     """torch's cache: a model file that asks torchvision for its weights finds these."""
     model_dir: Path
     """The same weights as safetensors."""
-    image_body: Path
-    numbers_body: Path
+    image: Path
+    """v1: a JPEG as base64."""
+    numbers: Path
+    """v1: four numbers."""
+    tensor_binary: Path
+    """v2: FP32 1x3x224x224 behind its JSON."""
+    tensor_json_length: int
+    """Of that JSON."""
+    tensor_json: Path
+    """v2: the same tensor as JSON numbers."""
+    tensor_message: Path
+    """v2 by gRPC: the same tensor in `raw_input_contents`."""
+    numbers_json: Path
+    """v2: FP32 1x4."""
+    numbers_message: Path
+    """v2 by gRPC: the same, raw."""
     jpeg_bytes: int
 
 
@@ -41,11 +58,28 @@ def write(folder: Path) -> Inputs:
     weights = _weights()
     torch.save(weights, checkpoints / "alexnet-owt-7be5be79.pth")
     save_file(weights, model_dir / "model.safetensors")
-    picture = _jpeg()
-    image_body, numbers_body = folder / "image.json", folder / "numbers.json"
-    image_body.write_text(json.dumps({"instances": [{"image": {"b64": base64.b64encode(picture).decode()}}]}))
-    numbers_body.write_text(json.dumps({"instances": [[1.5, 2.5, 3.5, 4.5]]}))
-    return Inputs(torch_home, model_dir, image_body, numbers_body, len(picture))
+
+    def written(name: str, content: bytes) -> Path:
+        (folder / name).write_bytes(content)
+        return folder / name
+
+    picture = jpeg(SEED)
+    text = base64.b64encode(picture).decode()
+    binary, length = _binary("alexnet", _tensor())
+    four = np.array([[1.5, 2.5, 3.5, 4.5]], np.float32)
+    return Inputs(
+        torch_home=torch_home,
+        model_dir=model_dir,
+        image=written("image.json", json.dumps({"instances": [{"image": {"b64": text}}]}).encode()),
+        numbers=written("numbers.json", json.dumps({"instances": four.tolist()}).encode()),
+        tensor_binary=written("tensor.bin", binary),
+        tensor_json_length=length,
+        tensor_json=written("tensor.json", _document(_tensor())),
+        tensor_message=written("tensor.pb", _message("alexnet", _tensor())),
+        numbers_json=written("numbers-v2.json", _document(four)),
+        numbers_message=written("numbers.pb", _message("identity", four)),
+        jpeg_bytes=len(picture),
+    )
 
 
 def _weights() -> dict[str, torch.Tensor]:
@@ -58,9 +92,39 @@ def _weights() -> dict[str, torch.Tensor]:
     return network.state_dict()
 
 
-def _jpeg() -> bytes:
+def jpeg(seed: int, blur: float = 2) -> bytes:
     """Blurred noise: as many bytes as a photo of its size has."""
-    pixels = np.random.default_rng(SEED).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    pixels = np.random.default_rng(seed).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
     file = io.BytesIO()
-    Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(2)).save(file, "JPEG", quality=90)
+    Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(blur)).save(file, "JPEG", quality=90)
     return file.getvalue()
+
+
+def _tensor() -> Array:
+    """`[1, 3, 224, 224]` as a normalized image is; four decimals, so that JSON is as long as usual, and exact."""
+    pixels = np.random.default_rng(SEED).standard_normal((1, 3, CROP, CROP))
+    rounded: Array = pixels.round(4).astype(np.float32)
+    return rounded
+
+
+def _document(array: Array) -> bytes:
+    numbers = [float(str(number)) for number in array.ravel()]  # by the shortest text: 0.1, not 0.10000000149
+    tensor = {"name": "input-0", "shape": array.shape, "datatype": "FP32", "data": numbers}
+    return json.dumps({"inputs": [tensor]}).encode()
+
+
+def _binary(model: str, array: Array) -> tuple[bytes, int]:
+    """A body of the binary tensor extension, and how much of it is JSON."""
+    tensor = InferInput("input-0", list(array.shape), "FP32")
+    tensor.set_data_from_numpy(array, binary_data=True)
+    body, length = InferRequest(model, [tensor]).to_rest()
+    if not isinstance(body, bytes) or length is None:
+        raise TypeError("a binary tensor was not written as bytes")
+    return body, length
+
+
+def _message(model: str, array: Array) -> bytes:
+    tensor = InferInput("input-0", list(array.shape), "FP32")
+    tensor.set_data_from_numpy(array, binary_data=True)
+    message: bytes = InferRequest(model, [tensor]).to_grpc().SerializeToString()
+    return message

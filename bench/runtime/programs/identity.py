@@ -3,7 +3,14 @@
 import argparse
 from typing import Any
 
-from kserve import Model, ModelServer, model_server  # the peer's; ours by alias
+from kserve import (
+    InferOutput,
+    InferRequest,
+    InferResponse,
+    Model,
+    ModelServer,
+    model_server,
+)  # the peer's; ours by alias
 
 
 class Identity(Model):  # type: ignore[misc]  # its base is whichever server runs it
@@ -15,8 +22,13 @@ class Identity(Model):  # type: ignore[misc]  # its base is whichever server run
         return True
 
     def predict(self, payload: Any, headers: dict[str, str] | None = None) -> Any:
-        """The instances, unchanged."""
-        return {"predictions": payload["instances"]}
+        """The instances, or the input, unchanged."""
+        if not isinstance(payload, InferRequest):
+            return {"predictions": payload["instances"]}
+        (x,) = payload.inputs
+        y = InferOutput("output-0", x.shape, x.datatype)
+        y.set_data_from_numpy(x.as_numpy(), binary_data=False)
+        return InferResponse(payload.id, self.name, [y])
 
 
 if __name__ == "__main__":

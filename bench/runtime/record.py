@@ -1,0 +1,49 @@
+"""The figures behind the page, as a file beside it: a scenario that is measured again replaces its own alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ConfigDict, TypeAdapter
+
+from bench.runtime.rows import Run
+
+RESULTS = Path(__file__).parents[1] / "results"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """When and where something was measured."""
+
+    when: str
+    """UTC, to the minute."""
+    commit: str
+    machine: str
+    threads: int
+    """Of torch."""
+    seconds: int
+    rounds: int
+    peers: Mapping[str, str]
+    """Releases by name."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One scenario."""
+
+    title: str
+    stamp: Stamp
+    runs: Sequence[Run]
+
+
+_ADAPTER = TypeAdapter(dict[str, Measured], config=ConfigDict(ser_json_inf_nan="constants"))
+
+
+def read(file: Path) -> dict[str, Measured]:
+    """Scenarios by their names; none where there is no file yet."""
+    return _ADAPTER.validate_json(file.read_bytes()) if file.exists() else {}
+
+
+def write(file: Path, measured: Mapping[str, Measured]) -> None:
+    """Replace the file."""
+    file.write_bytes(_ADAPTER.dump_json(dict(measured), indent=1) + b"\n")
