@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, aclosing
+from contextlib import AbstractContextManager, ExitStack, aclosing
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from mooring_runtime.classification import classified, wants_classes
 from mooring_runtime.errors import ServerNotReady, StartupError
 from mooring_runtime.infer_type import InferRequest, InferResponse
-from mooring_runtime.metrics import Metrics
+from mooring_runtime.metrics import UNKNOWN, Metrics
 from mooring_runtime.repository import IndexEntry, Repository
 from mooring_runtime.schedule import deadline, priority_of, timeout_s
 from mooring_runtime.servable import Headers, ModelMetadata, Servable, StreamingServable
@@ -128,7 +128,7 @@ class DataPlane:
             protocol: The label of the metrics.
             remaining_s: What the transport itself knows of how long the client waits.
         """
-        with self.repository.lease(name, model_version) as serving, self.metrics.request(name, protocol):
+        with self._counted(name, protocol), self.repository.lease(name, model_version) as serving:
             priority_of(request.parameters)  # a faulty one is the client's fault, not the lane's
             async with deadline(name, remaining_s, timeout_s(request.parameters, headers)):
                 response, response_headers = await serving.servable.infer(request, headers)
@@ -138,7 +138,7 @@ class DataPlane:
         self, name: str, model_version: str | None, request: InferRequest, headers: Headers, protocol: str
     ) -> AsyncGenerator[InferResponse, None]:
         """As `infer`, in as many pieces as the model makes of its answer; a deadline is for the first one."""
-        with self.repository.lease(name, model_version) as serving, self.metrics.request(name, protocol):
+        with self._counted(name, protocol), self.repository.lease(name, model_version) as serving:
             priority_of(request.parameters)
             async with aclosing(_pieces(serving.servable, request, headers)) as pieces:
                 async with deadline(name, timeout_s(request.parameters, headers)):
@@ -160,13 +160,16 @@ class DataPlane:
         self, name: str, headers: Headers, call: Callable[[Servable], Awaitable[tuple[Any, Headers]]]
     ) -> tuple[Any, Headers]:
         with ExitStack() as request:
+            request.enter_context(self._counted(name, "v1"))
             serving = request.enter_context(self.repository.lease(name))
-            request.enter_context(self.metrics.request(name, "v1"))
             async with deadline(name, timeout_s({}, headers)):
                 result, told = await call(serving.servable)
             if isinstance(result, AsyncIterator):
                 return _held(result, request.pop_all()), told
             return result, told
+
+    def _counted(self, name: str, protocol: str) -> AbstractContextManager[None]:
+        return self.metrics.request(name if self.repository.knows(name) else UNKNOWN, protocol)
 
     def index(self, ready_only: bool) -> list[IndexEntry]:
         """All known models with their states."""

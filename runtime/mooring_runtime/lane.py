@@ -11,29 +11,12 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from mooring_runtime.errors import InferenceError, QueueFull
-from mooring_runtime.waiting import Waiting
+from mooring_runtime.waiting import Entry, Waiting
 
-
-class Batchable(Protocol):
-    """What a lane must know of a job."""
-
-    @property
-    def batch_key(self) -> Hashable | None:
-        """Jobs with equal keys may run together; None runs alone."""
-
-    @property
-    def rows(self) -> int:
-        """How much of `max_batch_rows` the job takes."""
-
-    @property
-    def priority(self) -> int:
-        """1 is the most urgent, 0 the default (`waiting.DEFAULT_PRIORITY`)."""
-
-
-J = TypeVar("J", bound=Batchable)
+J = TypeVar("J", bound=Entry)
 R = TypeVar("R")
 
 

@@ -1,12 +1,14 @@
 """Prometheus metrics, on a registry that the caller owns.
 
-The four histograms of the user's handlers have KServe's names and labels, so that its dashboards keep working.
+The four histograms of the user's handlers have KServe's names and labels, so that its dashboards keep working. What is
+counted for each request is looked up once for each model and protocol: finding a labelled metric costs more than
+counting with it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import perf_counter, time
+from types import TracebackType
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -15,27 +17,33 @@ from mooring_runtime.statistics import Statistics
 
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 
+UNKNOWN = ""
+"""The label of requests whose model there is not: a client's text never becomes a label."""
+
 
 class Metrics:
-    """What the runtime counts. Model labels are names of models that were found, never a client's text."""
+    """What the runtime counts. Model labels are names of models that are known, or `UNKNOWN`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self.statistics = Statistics()
-        self._requests = Counter(
+        self.requests = Counter(
             "mooring_runtime_requests_total",
             "Inference requests by outcome: ok, Cancelled, or the error's kind",
             ["model_name", "protocol", "outcome"],
             registry=registry,
         )
-        self._seconds = Histogram(
+        self.seconds = Histogram(
             "mooring_runtime_request_seconds",
             "From decoded request to result, waiting included",
             ["model_name", "protocol"],
             registry=registry,
         )
-        self._in_flight = Gauge(
-            "mooring_runtime_requests_in_flight", "Requests being served", ["model_name"], registry=registry
+        self.in_flight = Gauge(
+            "mooring_runtime_requests_in_flight",
+            "Requests being served",
+            ["model_name", "protocol"],
+            registry=registry,
         )
         self._queue_seconds = Histogram(
             "mooring_runtime_queue_seconds",
@@ -53,29 +61,15 @@ class Metrics:
             stage: Histogram(f"request_{stage}_seconds", f"Time in {stage}", ["model_name"], registry=registry)
             for stage in ("preprocess", "predict", "postprocess", "explain")
         }
+        self._counted: dict[tuple[str, str], _Counted] = {}
+        self._stage_of: dict[tuple[str, str], Histogram] = {}
 
-    @contextmanager
-    def request(self, model: str, protocol: str) -> Iterator[None]:
-        """Count one request around the block."""
-        started, outcome = perf_counter(), "ok"
-        self._in_flight.labels(model).inc()
-        try:
-            yield
-        except ServingError as exc:
-            outcome = type(exc).__name__
-            raise
-        except (asyncio.CancelledError, GeneratorExit):  # the client hung up
-            outcome = "Cancelled"
-            raise
-        except BaseException:
-            outcome = "Unexpected"
-            raise
-        finally:
-            self._in_flight.labels(model).dec()
-            seconds = perf_counter() - started
-            self._seconds.labels(model, protocol).observe(seconds)
-            self.statistics.ended(model, outcome == "ok", seconds, time())
-            self._requests.labels(model, protocol, outcome).inc()
+    def request(self, model: str, protocol: str) -> "_Request":
+        """Counts one request around the block that it is entered for."""
+        counted = self._counted.get((model, protocol))
+        if counted is None:
+            counted = self._counted[model, protocol] = _Counted(self, model, protocol)
+        return _Request(counted)
 
     def lane_observer(self, model: str) -> Callable[[int, float], None]:
         """What a lane calls after each batch, with (rows, seconds waited)."""
@@ -91,4 +85,55 @@ class Metrics:
 
     def stage(self, stage: str, model: str, seconds: float) -> None:
         """One handler of a user's model ran."""
-        self._stages[stage].labels(model).observe(seconds)
+        histogram = self._stage_of.get((stage, model))
+        if histogram is None:
+            histogram = self._stage_of[stage, model] = self._stages[stage].labels(model)
+        histogram.observe(seconds)
+
+
+class _Counted:
+    """What counts the requests of one model by one protocol."""
+
+    def __init__(self, metrics: Metrics, model: str, protocol: str) -> None:
+        self._labels = (model, protocol)
+        self._requests = metrics.requests
+        self._statistics = metrics.statistics
+        self._seconds = metrics.seconds.labels(model, protocol)
+        self._outcomes: dict[str, Counter] = {}
+        self.in_flight = metrics.in_flight.labels(model, protocol)
+
+    def ended(self, outcome: str, seconds: float) -> None:
+        self.in_flight.dec()
+        self._seconds.observe(seconds)
+        self._statistics.ended(self._labels[0], outcome == "ok", seconds, time())
+        counter = self._outcomes.get(outcome)
+        if counter is None:
+            counter = self._outcomes[outcome] = self._requests.labels(*self._labels, outcome)
+        counter.inc()
+
+
+class _Request:
+    """One request, counted from entering to leaving. A class, since a generator would take twice as long."""
+
+    __slots__ = ("_counted", "_started")
+
+    def __init__(self, counted: _Counted) -> None:
+        self._counted = counted
+
+    def __enter__(self) -> None:
+        self._started = perf_counter()
+        self._counted.in_flight.inc()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._counted.ended(_outcome(kind), perf_counter() - self._started)
+
+
+def _outcome(kind: type[BaseException] | None) -> str:
+    if kind is None:
+        return "ok"
+    if issubclass(kind, ServingError):
+        return kind.__name__
+    hung_up = issubclass(kind, asyncio.CancelledError | GeneratorExit)
+    return "Cancelled" if hung_up else "Unexpected"

@@ -76,6 +76,10 @@ class Repository:
         """Names of the models that can answer."""
         return [name for name, slot in self._slots.items() if slot.serving]
 
+    def knows(self, name: str) -> bool:
+        """Whether the index has the model, in whatever state."""
+        return name in self._slots
+
     def index(self, ready_only: bool = False) -> list[IndexEntry]:
         """All known models with their states."""
         return [

@@ -1,6 +1,7 @@
 """What each model has done since the server started, as Triton's statistics extension tells it; kept on the loop."""
 
-from dataclasses import asdict, dataclass, replace
+from collections import defaultdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -10,10 +11,6 @@ class Tally:
 
     count: int = 0
     ns: int = 0
-
-    def and_one(self, seconds: float) -> "Tally":
-        """With one more."""
-        return Tally(self.count + 1, self.ns + int(seconds * 1e9))
 
 
 @dataclass(frozen=True)
@@ -42,33 +39,57 @@ def statistics_document(name: str, version: str | None, done: ModelStatistics) -
     }
 
 
+@dataclass
+class _Work:
+    """As `ModelStatistics`, growing in place: every request adds to it."""
+
+    has_lane: bool = False
+    successes: int = 0
+    success_ns: int = 0
+    failures: int = 0
+    fail_ns: int = 0
+    last_inference_ms: int = 0
+    rows: int = 0
+    batches: int = 0
+
+
 class Statistics:
     """By model; a model that did nothing yet has zeros."""
 
     def __init__(self) -> None:
-        self._models: dict[str, ModelStatistics] = {}
-        self._with_lane: set[str] = set()
+        self._models: defaultdict[str, _Work] = defaultdict(_Work)
 
     def of(self, model: str) -> ModelStatistics:
         """What `model` did."""
-        return self._models.get(model, ModelStatistics())
+        work = self._models.get(model) or _Work()
+        return ModelStatistics(
+            Tally(work.successes, work.success_ns),
+            Tally(work.failures, work.fail_ns),
+            work.last_inference_ms,
+            work.rows,
+            work.batches,
+        )
 
     def ended(self, model: str, succeeded: bool, seconds: float, now_s: float) -> None:
         """A request ended at `now_s` (seconds since 1970). A model without a lane runs once for each."""
-        was = self.of(model)
+        work = self._models[model]
         if not succeeded:
-            self._models[model] = replace(was, fail=was.fail.and_one(seconds))
+            work.failures += 1
+            work.fail_ns += int(seconds * 1e9)
             return
-        ran = 0 if model in self._with_lane else 1
-        self._models[model] = ModelStatistics(
-            was.success.and_one(seconds), was.fail, int(now_s * 1e3), was.rows + ran, was.batches + ran
-        )
+        work.successes += 1
+        work.success_ns += int(seconds * 1e9)
+        work.last_inference_ms = int(now_s * 1e3)
+        if not work.has_lane:
+            work.rows += 1
+            work.batches += 1
 
     def has_lane(self, model: str) -> None:
         """The model's lane tells of its batches from now on."""
-        self._with_lane.add(model)
+        self._models[model].has_lane = True
 
     def ran(self, model: str, rows: int) -> None:
         """A batch of `model`'s lane ran."""
-        was = self.of(model)
-        self._models[model] = replace(was, rows=was.rows + rows, batches=was.batches + 1)
+        work = self._models[model]
+        work.rows += rows
+        work.batches += 1

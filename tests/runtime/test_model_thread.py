@@ -87,7 +87,7 @@ async def test_a_client_that_hangs_up_leaves_the_queue(serve_models: Serve, unti
 
         async def in_flight(count: int) -> bool:
             text = (await server.http.get("/metrics")).text
-            return f'mooring_runtime_requests_in_flight{{model_name="m"}} {count}.0' in text
+            return f'mooring_runtime_requests_in_flight{{model_name="m",protocol="v1"}} {count}.0' in text
 
         await until(lambda: in_flight(2))
         second.cancel()

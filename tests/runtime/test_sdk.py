@@ -227,7 +227,7 @@ async def test_a_generator_that_fails_at_once_answers_an_error_and_is_counted(
         assert v2.status_code == 500
         metrics = (await server.http.get("/metrics")).text
         assert 'requests_total{model_name="m",outcome="InferenceError",protocol="v1"} 1.0' in metrics
-        assert 'mooring_runtime_requests_in_flight{model_name="m"} 0.0' in metrics
+        assert 'mooring_runtime_requests_in_flight{model_name="m",protocol="v1"} 0.0' in metrics
 
 
 class Engine(Doubler):

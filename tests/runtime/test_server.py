@@ -89,7 +89,7 @@ def test_sigterm_drains_what_is_in_flight_and_refuses_the_rest(tmp_path: Path) -
 
         asking = threading.Thread(target=ask)
         asking.start()
-        poll(lambda: 'in_flight{model_name="slow"} 1.0' in http.get(f"{process.url}/metrics").text)
+        poll(lambda: 'in_flight{model_name="slow",protocol="v1"} 1.0' in http.get(f"{process.url}/metrics").text)
         process.child.send_signal(signal.SIGTERM)
         poll(lambda: http.get(f"{process.url}/v2/health/ready").status_code == 503)
         assert http.get(f"{process.url}/v2/health/live").status_code == 200
@@ -136,7 +136,7 @@ def test_a_process_with_a_hanging_model_still_ends(tmp_path: Path) -> None:
         asking = threading.Thread(target=ask)
         asking.start()
         with httpx.Client() as http:
-            poll(lambda: 'in_flight{model_name="slow"} 1.0' in http.get(f"{process.url}/metrics").text)
+            poll(lambda: 'in_flight{model_name="slow",protocol="v1"} 1.0' in http.get(f"{process.url}/metrics").text)
         process.child.send_signal(signal.SIGTERM)
         process.wait()
         asking.join(10)
