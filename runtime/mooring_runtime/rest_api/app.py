@@ -1,5 +1,7 @@
 """The HTTP application: routers, metrics, nothing global."""
 
+from typing import Any
+
 from fastapi import FastAPI
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
@@ -7,6 +9,8 @@ from starlette.responses import Response
 
 from mooring_runtime.dataplane import SERVER_NAME, DataPlane
 from mooring_runtime.rest_api.cloud_events import Attributes
+from mooring_runtime.rest_api.docs import add_docs
+from mooring_runtime.rest_api.openapi import document
 from mooring_runtime.rest_api.v1 import v1_router
 from mooring_runtime.rest_api.v2 import v2_router
 from mooring_runtime.rest_api.v2_extensions import v2_extensions_router
@@ -14,6 +18,12 @@ from mooring_runtime.rest_api.v2_streams import v2_streams_router
 from mooring_runtime.threads import Threads
 
 EVENTS = Attributes()
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """What is served, from our own table: signatures of handlers do not tell it."""
+        return document(self.title, self.version)
 
 
 def create_app(dataplane: DataPlane, threads: Threads, docs: bool = False, events: Attributes = EVENTS) -> FastAPI:
@@ -25,10 +35,10 @@ def create_app(dataplane: DataPlane, threads: Threads, docs: bool = False, event
         docs: Whether `/docs` shows the API.
         events: What answers to CloudEvents say of themselves.
     """
-    app = FastAPI(
+    app = _Application(
         title=f"{SERVER_NAME} runtime",
         version=dataplane.server_metadata().version,
-        docs_url="/docs" if docs else None,
+        docs_url=None,
         redoc_url=None,
     )
     app.include_router(v1_router(dataplane, threads, events))
@@ -42,6 +52,8 @@ def create_app(dataplane: DataPlane, threads: Threads, docs: bool = False, event
         return Response(encode(dataplane.metrics.registry), headers={"content-type": content_type})
 
     app.add_api_route("/metrics", metrics, methods=["GET"], response_model=None)
+    if docs:
+        add_docs(app)
     return app
 
 
