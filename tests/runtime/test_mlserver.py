@@ -1,22 +1,26 @@
 """Settings, sources and servables of MLServer's models, in process."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.runtime.conftest import SETTINGS
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from tests.runtime.conftest import SETTINGS, Server
 
 from mooring_runtime.errors import InferenceError, InvalidInput, ModelLoadFailed, ModelNotFound, StartupError
 from mooring_runtime.infer_type import InferInput, InferRequest, RequestedOutput
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.mlserver import MLModel, ModelParameters, ModelSettings, errors, types
+from mooring_runtime.mlserver.custom_routes import CustomRoutes
 from mooring_runtime.mlserver.implementation import Implementations
+from mooring_runtime.mlserver.metrics import ModelsOwn, RequestCounters
 from mooring_runtime.mlserver.settings import SettingsError
-from mooring_runtime.mlserver.source import SettingsFolder
+from mooring_runtime.mlserver.source import Host, SettingsFolder
 from mooring_runtime.mlserver.start import Start
 from mooring_runtime.mlserver.utils import get_model_uri
 from mooring_runtime.mlserver.wire import from_mlserver, to_mlserver
@@ -47,16 +51,39 @@ def write(
     (folder / "model-settings.json").write_text(json.dumps({"name": name, "implementation": "mine.Mine"} | more))
 
 
+def host(threads: Threads, metrics: Metrics, front: FastAPI) -> Host:
+    return Host(threads, RequestCounters(metrics.registry), CustomRoutes(front), max_waiting=16)
+
+
+@contextmanager
+def folder_of(root: Path, **environ: str) -> Iterator[SettingsFolder]:
+    """The models of a folder, without a server."""
+    threads = Threads.for_cpus(1)
+    try:
+        yield SettingsFolder(root, environ, host(threads, Metrics(CollectorRegistry()), FastAPI()))
+    finally:
+        threads.shut_down()
+
+
 @asynccontextmanager
-async def served(root: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def served_folder(root: Path) -> AsyncIterator[Server]:
+    front = FastAPI(openapi_url=None)
+
     def models(threads: Threads, metrics: Metrics) -> Models:
-        source = SettingsFolder(root, {}, 16, threads)
+        metrics.registry.register(ModelsOwn())
+        source = SettingsFolder(root, {}, host(threads, metrics, front))
         return Models(source, list(source.files()), must_load=False)
 
-    async with running(SETTINGS, models) as server:
+    async with running(SETTINGS, models, None, front) as server:
         url = f"http://127.0.0.1:{server.address.http_port}"
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:
-            yield http
+            yield Server(server, http)
+
+
+@asynccontextmanager
+async def served(root: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with served_folder(root) as server:
+        yield server.http
 
 
 BODY = {"inputs": [{"name": "x", "shape": [1], "datatype": "INT64", "data": [1]}]}
@@ -145,11 +172,8 @@ async def test_what_a_model_raises_or_answers_wrong_reaches_the_client(
 
 
 def names(root: Path, **environ: str) -> dict[str, str | None]:
-    threads = Threads.for_cpus(1)
-    try:
-        files = SettingsFolder(root, environ, 16, threads).files()
-    finally:
-        threads.shut_down()
+    with folder_of(root, **environ) as folder:
+        files = folder.files()
     return {name: None if file is None else str(file.parent.relative_to(root)) for name, file in files.items()}
 
 
@@ -302,10 +326,8 @@ def test_the_folder_may_name_variables_and_settings_json_goes_before_the_environ
 
 
 async def test_a_name_that_no_file_has_is_unknown(tmp_path: Path) -> None:
-    threads = Threads.for_cpus(1)
-    with pytest.raises(ModelNotFound, match="names it"):
-        await SettingsFolder(tmp_path, {}, 16, threads).open("m")
-    threads.shut_down()
+    with folder_of(tmp_path) as folder, pytest.raises(ModelNotFound, match="names it"):
+        await folder.open("m")
 
 
 def test_a_class_may_stand_for_its_path_in_settings(tmp_path: Path) -> None:

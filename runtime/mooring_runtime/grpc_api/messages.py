@@ -14,6 +14,8 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 SERVICE = "inference.GRPCInferenceService"
+REPOSITORY_SERVICE = "inference.model_repository.ModelRepositoryService"
+"""MLServer's, from before the protocol had the same methods; its messages have the same fields as the protocol's."""
 
 
 def _pool() -> DescriptorPool:

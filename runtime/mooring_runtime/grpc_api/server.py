@@ -13,7 +13,7 @@ from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import StartupError
 from mooring_runtime.grpc_api.health import Health
 from mooring_runtime.grpc_api.messages import POOL, SERVICE
-from mooring_runtime.grpc_api.servicer import service_handler
+from mooring_runtime.grpc_api.servicer import service_handlers
 from mooring_runtime.settings import Settings
 from mooring_runtime.threads import Threads
 
@@ -33,7 +33,7 @@ async def grpc_server(settings: Settings, dataplane: DataPlane, threads: Threads
             ("grpc.so_reuseport", 0),  # else a second server would share a taken port in silence
         ),
     )
-    server.add_generic_rpc_handlers((service_handler(dataplane, threads, settings.grpc_stream_shape),))
+    server.add_generic_rpc_handlers(service_handlers(dataplane, threads, settings.grpc_stream_shape))
     health_pb2_grpc.add_HealthServicer_to_server(Health(dataplane), server)
     names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server, pool=POOL)

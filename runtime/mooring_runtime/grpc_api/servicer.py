@@ -10,7 +10,7 @@ from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InvalidInput, ModelNotReady
 from mooring_runtime.grpc_api.calls import Context, Unary, headers_of, stream_handler, unary_handler
 from mooring_runtime.grpc_api.extensions import Extensions
-from mooring_runtime.grpc_api.messages import SERVICE, message
+from mooring_runtime.grpc_api.messages import REPOSITORY_SERVICE, SERVICE, message
 from mooring_runtime.grpc_api.stream import WANTS_EMPTY_FINAL, answer_in_order, shape_of
 from mooring_runtime.grpc_api.wire import parse_request, render_response
 from mooring_runtime.infer_type import InferRequest, InferResponse
@@ -127,9 +127,22 @@ def _tensor(tensor: TensorMetadata) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
 
 
-def service_handler(dataplane: DataPlane, threads: Threads, stream_shape: str) -> grpc.GenericRpcHandler:
-    """The service for a grpc.aio server; `stream_shape` is what a stream's answers look like unless a call says so."""
+def service_handlers(
+    dataplane: DataPlane, threads: Threads, stream_shape: str
+) -> tuple[grpc.GenericRpcHandler, grpc.GenericRpcHandler]:
+    """The services for a grpc.aio server: the protocol's, and MLServer's older one of the repository alone.
+
+    Args:
+        dataplane: Answers.
+        threads: Where large messages are parsed.
+        stream_shape: What a stream's answers look like unless a call says so.
+    """
     servicer = Servicer(dataplane, threads, stream_shape)
+    repository: dict[str, Unary] = {
+        "RepositoryIndex": servicer.repository_index,
+        "RepositoryModelLoad": servicer.repository_model_load,
+        "RepositoryModelUnload": servicer.repository_model_unload,
+    }
     methods: dict[str, Unary] = {
         "ServerLive": servicer.server_live,
         "ServerReady": servicer.server_ready,
@@ -137,11 +150,17 @@ def service_handler(dataplane: DataPlane, threads: Threads, stream_shape: str) -
         "ServerMetadata": servicer.server_metadata,
         "ModelMetadata": servicer.model_metadata,
         "ModelInfer": servicer.model_infer,
-        "RepositoryIndex": servicer.repository_index,
-        "RepositoryModelLoad": servicer.repository_model_load,
-        "RepositoryModelUnload": servicer.repository_model_unload,
+        **repository,
         **Extensions(dataplane).methods(),
     }
-    handlers = {name: unary_handler(name, method) for name, method in methods.items()}
-    handlers["ModelStreamInfer"] = stream_handler("ModelInferRequest", servicer.model_stream_infer)
-    return grpc.method_handlers_generic_handler(SERVICE, handlers)
+    handlers = _handlers(methods) | {
+        "ModelStreamInfer": stream_handler("ModelInferRequest", servicer.model_stream_infer)
+    }
+    return (
+        grpc.method_handlers_generic_handler(SERVICE, handlers),
+        grpc.method_handlers_generic_handler(REPOSITORY_SERVICE, _handlers(repository)),
+    )
+
+
+def _handlers(methods: dict[str, Unary]) -> dict[str, Any]:
+    return {name: unary_handler(name, method) for name, method in methods.items()}

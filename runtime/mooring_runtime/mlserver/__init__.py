@@ -5,7 +5,19 @@ such models. Does not belong here: transports, queues, repository; those are the
 """
 
 from mooring_runtime.mlserver import codecs, errors, types, utils
+from mooring_runtime.mlserver.metrics import log, register
 from mooring_runtime.mlserver.model import MLModel
 from mooring_runtime.mlserver.settings import ModelParameters, ModelSettings, Settings
 
-__all__ = ["MLModel", "ModelParameters", "ModelSettings", "Settings", "codecs", "errors", "types", "utils"]
+__all__ = [
+    "MLModel",
+    "ModelParameters",
+    "ModelSettings",
+    "Settings",
+    "codecs",
+    "errors",
+    "log",
+    "register",
+    "types",
+    "utils",
+]

@@ -1,5 +1,6 @@
 """`MLModel`: what a model of one's own inherits from (spec: runtime.md section 4.1)."""
 
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from mooring_runtime.mlserver.codecs.base import InputCodec, RequestCodec
@@ -75,6 +76,16 @@ class MLModel:
             InferenceError: the request does not fit the model.
         """
         raise NotImplementedError("predict() method not implemented")
+
+    async def predict_stream(self, payloads: AsyncIterator[InferenceRequest]) -> AsyncGenerator[InferenceResponse]:
+        """Answer requests piece by piece; unless it is overridden, the first one by `predict`.
+
+        Args:
+            payloads: The requests, one here for each call.
+        """
+        async for payload in payloads:
+            yield await self.predict(payload)
+            return
 
     def decode(self, request_input: RequestInput, default_codec: type[InputCodec] | None = None) -> Any:
         """The value of an input.

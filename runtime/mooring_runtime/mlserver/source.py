@@ -6,75 +6,31 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mooring_api import names
-from mooring_runtime.errors import ModelLoadFailed, ModelNotFound, ModelNotReady, NotSupported
-from mooring_runtime.infer_type import InferRequest, InferResponse
+from mooring_runtime.errors import ModelLoadFailed, ModelNotFound
 from mooring_runtime.logging import logger
-from mooring_runtime.mlserver.errors import domain_error
+from mooring_runtime.mlserver.context import enter
+from mooring_runtime.mlserver.custom_routes import CustomRoutes
 from mooring_runtime.mlserver.implementation import Implementations
+from mooring_runtime.mlserver.metrics import RequestCounters
 from mooring_runtime.mlserver.model import MLModel
+from mooring_runtime.mlserver.servable import MLModelServable
 from mooring_runtime.mlserver.settings import MODEL_SETTINGS_FILE, ModelSettings, SettingsError, read_document
-from mooring_runtime.mlserver.wire import from_mlserver, to_mlserver
 from mooring_runtime.model_thread import ModelThread
-from mooring_runtime.servable import Headers, ModelMetadata, Servable, TensorMetadata
+from mooring_runtime.servable import Servable
 from mooring_runtime.threads import Threads
 
 
-class MLModelServable:
-    """One model on its thread."""
+@dataclass(frozen=True)
+class Host:
+    """What the server lends to models."""
 
-    def __init__(self, model: MLModel, thread: ModelThread) -> None:
-        self._model = model
-        self._thread = thread
-        self.version = model.version
-
-    async def is_ready(self) -> bool:
-        """Its flag; read here, so that a busy model still tells."""
-        return bool(self._model.ready)
-
-    async def metadata(self) -> ModelMetadata:
-        """As the model says."""
-        told = await self._thread.run(self._model.metadata)
-        inputs, outputs = (
-            tuple(TensorMetadata(tensor.name, tensor.datatype, tuple(tensor.shape)) for tensor in tensors or ())
-            for tensors in (told.inputs, told.outputs)
-        )
-        return ModelMetadata(told.platform, inputs, outputs)
-
-    async def infer(self, request: InferRequest, headers: Headers) -> tuple[InferResponse, Headers]:
-        """Answer a v2 request.
-
-        Raises:
-            ModelNotReady: the model took its flag back.
-        """
-
-        async def call() -> tuple[InferResponse, Headers]:
-            if not self._model.ready:
-                raise ModelNotReady(self._model.name)
-            payload = to_mlserver(request, headers)
-            try:
-                response = await self._model.predict(payload)
-            except Exception as exc:  # the edge of user code
-                raise domain_error(exc) from exc
-            return from_mlserver(response, payload, self._model.name)
-
-        return await self._thread.run(call)
-
-    async def predict(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
-        """There is no v1 for such models."""
-        raise NotSupported(f"Model with name {self._model.name} is MLServer's: it answers v2 requests only.")
-
-    async def explain(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
-        """There is no v1 for such models."""
-        return await self.predict(body, headers)
-
-    async def close(self) -> None:
-        """Tell the model to unload, and end its thread."""
-        self._model.ready = False
-        await self._thread.run(self._model.unload)
-        self._thread.close()
+    threads: Threads
+    counters: RequestCounters
+    routes: CustomRoutes
+    max_waiting: int
+    """Requests that may wait for one model."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +39,7 @@ class SettingsFolder:
 
     root: Path
     environ: Mapping[str, str]
-    max_waiting: int
-    threads: Threads
+    host: Host
     implementations: Implementations = field(default_factory=Implementations)
     versioned: bool = False
     """Models say their version themselves."""
@@ -140,10 +95,11 @@ class SettingsFolder:
 
     async def open(self, name: str) -> Servable:
         """Read the settings, import the class, make the model and `load` it, all but the first on its own thread."""
-        settings, folder = await self.threads.load(self._settings, name)
-        thread = ModelThread(name, self.max_waiting)
+        settings, folder = await self.host.threads.load(self._settings, name)
+        thread = ModelThread(name, self.host.max_waiting)
 
         async def start() -> MLModel:
+            enter(settings)
             model = self.implementations.find(settings.implementation, folder)(settings)
             loaded: object = await model.load()
             if isinstance(loaded, bool):  # a model that forgets to answer may still have set its flag
@@ -153,7 +109,8 @@ class SettingsFolder:
             return model
 
         try:
-            return MLModelServable(await thread.run(start), thread)
+            model = await thread.run(start)
+            return MLModelServable(model, thread, self.host.counters, self.host.routes)
         except BaseException:
             thread.close()
             raise

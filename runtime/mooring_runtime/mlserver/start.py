@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from fastapi import FastAPI
+
 from mooring_runtime import aliases
 from mooring_runtime import settings as ours
 from mooring_runtime.errors import StartupError
 from mooring_runtime.folder_source import describe
 from mooring_runtime.logging import configure_logging, default_config, logger
 from mooring_runtime.metrics import Metrics
+from mooring_runtime.mlserver.custom_routes import CustomRoutes
+from mooring_runtime.mlserver.metrics import ModelsOwn, RequestCounters
 from mooring_runtime.mlserver.settings import Settings, SettingsError
-from mooring_runtime.mlserver.source import SettingsFolder
+from mooring_runtime.mlserver.source import Host, SettingsFolder
 from mooring_runtime.server import Models, leave, run
 from mooring_runtime.threads import Threads
 
@@ -79,12 +83,16 @@ def start(argv: Sequence[str], environ: Mapping[str, str]) -> None:
         sys.exit(f"mooring-runtime: error: {exc}")
     aliases.install()
     server_settings = chosen.server_settings()
+    front = FastAPI(openapi_url=None)
 
     def models(threads: Threads, metrics: Metrics) -> Models:
-        source = SettingsFolder(chosen.folder, environ, server_settings.max_waiting, threads)
+        metrics.registry.register(ModelsOwn())
+        counters = RequestCounters(metrics.registry)
+        host = Host(threads, counters, CustomRoutes(front), server_settings.max_waiting)
+        source = SettingsFolder(chosen.folder, environ, host)
         found = list(source.files())
         logger.info("Models in %s: %s", chosen.folder, describe(found))
         at_start = found if chosen.settings.load_models_at_startup else []
         return Models(source, at_start, must_load=len(at_start) == 1)
 
-    leave(run(server_settings, models, None))
+    leave(run(server_settings, models, None, front))

@@ -1,0 +1,107 @@
+"""One model written for MLServer as a servable."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from mooring_runtime.errors import ModelNotReady, NotSupported
+from mooring_runtime.infer_type import InferRequest, InferResponse
+from mooring_runtime.mlserver.context import enter
+from mooring_runtime.mlserver.custom_routes import CustomRoutes
+from mooring_runtime.mlserver.errors import domain_error
+from mooring_runtime.mlserver.metrics import RequestCounters
+from mooring_runtime.mlserver.model import MLModel
+from mooring_runtime.mlserver.types import InferenceRequest
+from mooring_runtime.mlserver.wire import from_mlserver, to_mlserver
+from mooring_runtime.model_thread import ModelThread
+from mooring_runtime.servable import Headers, ModelMetadata, TensorMetadata
+
+
+class MLModelServable:
+    """One model on its thread.
+
+    Args:
+        model: Loaded.
+        thread: Its own; closed with it.
+        counters: Where its requests are counted.
+        routes: Where its custom handlers are opened.
+    """
+
+    def __init__(self, model: MLModel, thread: ModelThread, counters: RequestCounters, routes: CustomRoutes) -> None:
+        self._model = model
+        self._thread = thread
+        self._counters = counters
+        self._routes = routes.add(model, thread)
+        self.version = model.version
+
+    async def is_ready(self) -> bool:
+        """Its flag; read here, so that a busy model still tells."""
+        return bool(self._model.ready)
+
+    async def metadata(self) -> ModelMetadata:
+        """As the model says."""
+        told = await self._thread.run(self._model.metadata)
+        inputs, outputs = (
+            tuple(TensorMetadata(tensor.name, tensor.datatype, tuple(tensor.shape)) for tensor in tensors or ())
+            for tensors in (told.inputs, told.outputs)
+        )
+        return ModelMetadata(told.platform, inputs, outputs)
+
+    async def infer(self, request: InferRequest, headers: Headers) -> tuple[InferResponse, Headers]:
+        """Answer a v2 request.
+
+        Raises:
+            ModelNotReady: the model took its flag back.
+        """
+
+        async def call() -> tuple[InferResponse, Headers]:
+            payload = self._begin(request, headers)
+            try:
+                response = await self._model.predict(payload)
+            except Exception as exc:  # the edge of user code
+                raise domain_error(exc) from exc
+            return from_mlserver(response, payload, self._model.name)
+
+        with self._counters.request(self._model.name, self.version):
+            return await self._thread.run(call)
+
+    async def infer_stream(self, request: InferRequest, headers: Headers) -> AsyncIterator[InferResponse]:
+        """Answer a v2 request with each piece of `predict_stream`; raises as `infer`."""
+        with self._counters.request(self._model.name, self.version):
+            async for piece in self._thread.stream(self._pieces(request, headers)):
+                yield piece
+
+    async def _pieces(self, request: InferRequest, headers: Headers) -> AsyncIterator[InferResponse]:
+        payload = self._begin(request, headers)
+        try:
+            async with aclosing(self._model.predict_stream(_alone(payload))) as responses:
+                async for response in responses:
+                    yield from_mlserver(response, payload, self._model.name)[0]
+                    enter(self._model.settings)  # each piece is asked for in a context of its own
+        except Exception as exc:  # the edge of user code
+            raise domain_error(exc) from exc
+
+    def _begin(self, request: InferRequest, headers: Headers) -> InferenceRequest:
+        if not self._model.ready:
+            raise ModelNotReady(self._model.name)
+        enter(self._model.settings)
+        return to_mlserver(request, headers)
+
+    async def predict(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """There is no v1 for such models."""
+        raise NotSupported(f"Model with name {self._model.name} is MLServer's: it answers v2 requests only.")
+
+    async def explain(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
+        """There is no v1 for such models."""
+        return await self.predict(body, headers)
+
+    async def close(self) -> None:
+        """Tell the model to unload, and end its thread."""
+        self._model.ready = False
+        await self._routes.close()
+        await self._thread.run(self._model.unload)
+        self._thread.close()
+
+
+async def _alone(payload: InferenceRequest) -> AsyncIterator[InferenceRequest]:
+    yield payload
