@@ -25,7 +25,7 @@ class Peer:
     @property
     def folder(self) -> Path:
         """Its environment."""
-        return ENVIRONMENTS / f"bench-{self.name}"
+        return ENVIRONMENTS / f"runtime-{self.name}"
 
     def program(self, name: str) -> str:
         """A command of its environment."""

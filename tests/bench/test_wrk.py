@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from bench.runtime.wrk import parse
 
@@ -25,6 +27,11 @@ def test_only_good_answers_count_and_all_others_are_errors() -> None:
     assert (load.answered, load.failed) == (80, 34)
     assert load.per_second == pytest.approx(79.94, abs=0.01)
     assert (load.p50_s, load.p99_s) == (0.043912, 0.048018)
+
+
+def test_a_first_answer_that_comes_too_late_is_no_error() -> None:
+    load = parse(GONE.replace("write=31431", "write=0"))
+    assert (load.answered, load.failed, load.p99_s) == (0, 0, math.inf)
 
 
 @pytest.mark.parametrize(
