@@ -96,6 +96,8 @@ class SettingsFolder:
     async def open(self, name: str) -> Servable:
         """Read the settings, import the class, make the model and `load` it, all but the first on its own thread."""
         settings, folder = await self.host.threads.load(self._settings, name)
+        if settings.without_effect:
+            logger.warning("Model %s: these settings change nothing here: %s", name, "; ".join(settings.without_effect))
         thread = ModelThread(name, self.host.max_waiting)
 
         async def start() -> MLModel:
