@@ -17,10 +17,11 @@ from mooring_runtime.infer_type import InferInput, InferRequest, RequestedOutput
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.mlserver import MLModel, ModelParameters, ModelSettings, errors, types
 from mooring_runtime.mlserver.custom_routes import CustomRoutes
+from mooring_runtime.mlserver.host import Host
 from mooring_runtime.mlserver.implementation import Implementations
 from mooring_runtime.mlserver.metrics import ModelsOwn, RequestCounters
 from mooring_runtime.mlserver.settings import SettingsError
-from mooring_runtime.mlserver.source import Host, SettingsFolder
+from mooring_runtime.mlserver.source import SettingsFolder
 from mooring_runtime.mlserver.start import Start
 from mooring_runtime.mlserver.utils import get_model_uri
 from mooring_runtime.mlserver.wire import from_mlserver, to_mlserver
@@ -52,7 +53,7 @@ def write(
 
 
 def host(threads: Threads, metrics: Metrics, front: FastAPI) -> Host:
-    return Host(threads, RequestCounters(metrics.registry), CustomRoutes(front), max_waiting=16)
+    return Host(threads, metrics, RequestCounters(metrics.registry), CustomRoutes(front), max_waiting=16)
 
 
 @contextmanager

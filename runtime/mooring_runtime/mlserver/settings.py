@@ -151,6 +151,10 @@ class ModelSettings(_Settings):
     versions: list[str] = []
     inputs: list[MetadataTensor] = []
     outputs: list[MetadataTensor] = []
+    max_batch_size: int = Field(0, ge=0)
+    """How many requests run through `predict` together at most; 0 and 1 are no batches."""
+    max_batch_time: float = Field(0.0, ge=0)
+    """Seconds that a request may wait for others; 0 is no batches."""
     parameters: ModelParameters | None = None
     _source: str | None = PrivateAttr(None)
     _without_effect: list[str] = PrivateAttr(default_factory=list)

@@ -17,10 +17,11 @@ from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.mlserver.custom_routes import CustomRoutes
 from mooring_runtime.mlserver.front import front_of
+from mooring_runtime.mlserver.host import Host
 from mooring_runtime.mlserver.logging import configure
 from mooring_runtime.mlserver.metrics import ModelsOwn, RequestCounters
 from mooring_runtime.mlserver.settings import Settings, SettingsError
-from mooring_runtime.mlserver.source import Host, SettingsFolder
+from mooring_runtime.mlserver.source import SettingsFolder
 from mooring_runtime.server import Models, leave, run
 from mooring_runtime.threads import Threads
 
@@ -93,7 +94,7 @@ def start(argv: Sequence[str], environ: Mapping[str, str]) -> None:
         metrics.registry.register(ModelsOwn())
         _tell_metrics(chosen.settings, metrics)
         counters = RequestCounters(metrics.registry)
-        host = Host(threads, counters, CustomRoutes(front), server_settings.max_waiting)
+        host = Host(threads, metrics, counters, CustomRoutes(front), server_settings.max_waiting)
         source = SettingsFolder(chosen.folder, environ, host)
         found = list(source.files())
         logger.info("Models in %s: %s", chosen.folder, describe(found))
