@@ -73,7 +73,7 @@ async def served_folder(root: Path) -> AsyncIterator[Server]:
     def models(threads: Threads, metrics: Metrics) -> Models:
         metrics.registry.register(ModelsOwn())
         source = SettingsFolder(root, {}, host(threads, metrics, front))
-        return Models(source, list(source.files()), must_load=False)
+        return Models(source, list(source.files()), must_load=False, strict=False)
 
     async with running(SETTINGS, models, None, front) as server:
         url = f"http://127.0.0.1:{server.address.http_port}"

@@ -99,7 +99,9 @@ def start(argv: Sequence[str], environ: Mapping[str, str]) -> None:
         found = list(source.files())
         logger.info("Models in %s: %s", chosen.folder, describe(found))
         at_start = found if chosen.settings.load_models_at_startup else []
-        return Models(source, at_start, must_load=len(at_start) == 1)
+        # As the loads of a server that starts empty: somebody else watches each of its models.
+        strict = chosen.settings.load_models_at_startup
+        return Models(source, at_start, must_load=len(at_start) == 1, strict=strict)
 
     leave(run(server_settings, models, None, front))
 
