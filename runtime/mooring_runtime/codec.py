@@ -14,7 +14,7 @@ import numpy as np
 
 from mooring_api.v2 import Datatype
 from mooring_runtime.datatypes import NUMPY_TYPES, WIRE_BYTES, Array
-from mooring_runtime.errors import InferenceError, InvalidInput
+from mooring_runtime.errors import InvalidInput
 
 Buffer = bytes | bytearray | memoryview
 
@@ -185,13 +185,13 @@ def encode_json(name: str, datatype: Datatype, array: Array) -> Any:
     """The elements of a tensor for JSON: an array that orjson writes itself, or a list of texts.
 
     Raises:
-        InferenceError: BYTES that are not UTF-8 have no JSON form.
+        InvalidInput: BYTES that are not UTF-8 have no JSON form; to ask for it is the client's mistake.
     """
     if datatype is Datatype.BYTES:
         try:
             return [as_bytes(element).decode() for element in array.ravel()]
         except UnicodeDecodeError:
-            raise InferenceError(
+            raise InvalidInput(
                 f"output '{name}' holds bytes that are not UTF-8: ask for it with parameter binary_data, or by gRPC",
             ) from None
     if datatype is Datatype.FP16:

@@ -18,6 +18,10 @@ HEADERS = ("x-request-timeout-ms", "x-envoy-expected-rq-timeout-ms")
 """Milliseconds that the client, or the proxy in front, waits."""
 
 
+_MAX_DIGITS = 15
+"""Thirty thousand years; no number is too large for a clock, or for Python to read, that is not longer."""
+
+
 def priority_of(parameters: Mapping[str, Any]) -> int:
     """1 is the most urgent, 0 the default.
 
@@ -36,8 +40,8 @@ def timeout_s(parameters: Mapping[str, Any], headers: Mapping[str, str]) -> floa
     limits = [_whole(parameters, "timeout") / 1e6]
     for name in HEADERS:
         text = headers.get(name, "0")
-        if not text.isdecimal():
-            raise InvalidInput(f"header {name} is '{text}': it must be a whole number of milliseconds")
+        if not text.isdecimal() or len(text) > _MAX_DIGITS:
+            raise InvalidInput(f"header {name} is '{text[:20]}': it must be milliseconds, at most {_MAX_DIGITS} digits")
         limits.append(int(text) / 1e3)
     return min((limit for limit in limits if limit > 0), default=None)
 

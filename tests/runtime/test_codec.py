@@ -11,7 +11,7 @@ from hypothesis import given
 from mooring_api.v2 import Datatype
 from mooring_runtime.codec import check_shape, decode_json, decode_raw, encode_json, encode_raw
 from mooring_runtime.datatypes import NUMPY_TYPES, Array, datatype_of, parse_datatype
-from mooring_runtime.errors import InferenceError, InvalidInput
+from mooring_runtime.errors import InvalidInput
 
 NUMBERS = [datatype for datatype in Datatype if datatype is not Datatype.BYTES]
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
@@ -181,7 +181,7 @@ def test_json_values_that_do_not_fit_are_refused(datatype: Datatype, data: list[
 
 
 def test_bytes_that_are_no_text_have_no_json_form() -> None:
-    with pytest.raises(InferenceError, match="binary_data"):
+    with pytest.raises(InvalidInput, match="binary_data"):
         encode_json("x", Datatype.BYTES, np.array([b"\xff"], dtype=object))
 
 

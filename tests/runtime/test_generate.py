@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mooring_runtime import InferOutput, InferResponse
-from mooring_runtime.errors import InferenceError, InvalidInput
+from mooring_runtime.errors import InvalidInput
 from mooring_runtime.rest_api.generate import generate_document, generate_request
 from mooring_runtime.servable import TensorMetadata
 
@@ -99,5 +99,5 @@ def test_outputs_are_members_of_the_answer() -> None:
 
 def test_bytes_that_are_no_text_have_no_json_form() -> None:
     output = InferOutput("x", [1], "BYTES", [b"\xff"])
-    with pytest.raises(InferenceError, match="not UTF-8"):
+    with pytest.raises(InvalidInput, match="not UTF-8"):
         generate_document(InferResponse(None, "m", [output]), None)

@@ -32,9 +32,16 @@ def test_faulty_parameters_are_named(value: Any) -> None:
         timeout_s({"timeout": value}, {})
 
 
-def test_a_faulty_header_is_named() -> None:
-    with pytest.raises(InvalidInput, match="x-request-timeout-ms is '1s'"):
-        timeout_s({}, {"x-request-timeout-ms": "1s"})
+@pytest.mark.parametrize("text", ["1s", "-1", "", "9" * 400, "9" * 5000], ids=lambda text: text[:3] + str(len(text)))
+def test_a_faulty_header_is_named(text: str) -> None:
+    with pytest.raises(InvalidInput, match=f"x-request-timeout-ms is '{text[:20]}"):
+        timeout_s({}, {"x-request-timeout-ms": text})
+
+
+async def test_the_longest_timeout_can_be_waited_for() -> None:
+    longest = [timeout_s({"timeout": 2**64 - 1}, {}), timeout_s({}, {"x-request-timeout-ms": "9" * 15})]
+    async with deadline("m", longest[0]), deadline("m", longest[1]):
+        await asyncio.sleep(0)
 
 
 async def test_a_model_s_own_timeout_is_not_the_deadline() -> None:

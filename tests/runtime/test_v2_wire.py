@@ -102,7 +102,15 @@ def test_a_faulty_document_is_refused_by_the_field(document: Any, text: str) -> 
         parse_request(json.dumps(document).encode(), None, "m")
 
 
-@pytest.mark.parametrize("header", ["0", "-1", "x", "1e1", "9999", "²"])
+def test_raw_tensors_without_the_header_are_refused_with_its_name() -> None:
+    for body in (HEAD + TAIL, HEAD + b"\0\1"):
+        with pytest.raises(InvalidInput, match="need the header Inference-Header-Content-Length"):
+            parse_request(body, None, "m")
+    with pytest.raises(InvalidInput, match=r"unexpected content after document: [^:]+$"):
+        parse_request(HEAD + b"{}", None, "m")
+
+
+@pytest.mark.parametrize("header", ["", "0", "-1", "x", "1e1", "9999", "²", "9" * 5000], ids=lambda text: text[:5])
 def test_a_faulty_header_is_refused(header: str) -> None:
     with pytest.raises(InvalidInput, match="Inference-Header-Content-Length"):
         parse_request(HEAD + TAIL, header, "m")

@@ -89,7 +89,7 @@ def generate_document(response: InferResponse, request_id: str | None) -> dict[s
         request_id: The client's; one that was made up is left out.
 
     Raises:
-        InferenceError: an output has no JSON form.
+        InvalidInput: an output has no JSON form.
     """
     told = {} if request_id is None else {"id": request_id}
     return {

@@ -63,29 +63,46 @@ def read_document(body: bytes, header_length: str | None) -> tuple[dict[str, Any
     Raises:
         InvalidInput: no JSON object, or a header that does not fit the body.
     """
+    if header_length is None:
+        return _document(body, is_all=True), memoryview(b"")
     json_length = _json_length(header_length, len(body))
-    return _document(body[:json_length] if header_length else body), memoryview(body)[json_length:]
+    return _document(body[:json_length], is_all=False), memoryview(body)[json_length:]
 
 
-def _json_length(header: str | None, body_length: int) -> int:
-    if header is None:
-        return body_length
-    if not header.isdecimal() or not 0 < int(header) <= body_length:
+def _json_length(header: str, body_length: int) -> int:
+    # Python reads no number of thousands of digits, and says so by a ValueError.
+    if not header.isdecimal() or len(header) > _MAX_DIGITS or not 0 < int(header) <= body_length:
         raise InvalidInput(
-            f"header Inference-Header-Content-Length is '{header}': it must be the length of the JSON part, "
-            f"at most the body's {body_length} bytes"
+            f"header Inference-Header-Content-Length is '{header[:_MAX_DIGITS]}': it must be the length of the JSON "
+            f"part, at most the body's {body_length} bytes"
         )
     return int(header)
 
 
-def _document(text: bytes) -> dict[str, Any]:
+_MAX_DIGITS = 20
+"""More than any length has."""
+
+
+def _document(text: bytes, is_all: bool) -> dict[str, Any]:
+    """The JSON, which may be all of a body."""
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as exc:
-        raise InvalidInput(f"Unrecognized request format: {exc}") from None
+        advice = _ADVICE if is_all and _is_binary(text) else ""
+        raise InvalidInput(f"Unrecognized request format: {exc}{advice}") from None
     if not isinstance(document, dict):
         raise InvalidInput(f"the body must be a JSON object, got {type(document).__name__}")
     return document
+
+
+_ADVICE = ": raw tensors behind the JSON need the header Inference-Header-Content-Length, which tells where they begin"
+
+
+def _is_binary(text: bytes) -> bool:
+    try:
+        return "\0" in text.decode()
+    except UnicodeDecodeError:
+        return True
 
 
 def _list_of_objects(document: Mapping[str, Any], key: str, required: bool = True) -> list[dict[str, Any]]:
@@ -114,7 +131,7 @@ def read_tensor(kind: type[T], where: str, item: dict[str, Any], raw: memoryview
         if not isinstance(item.get("data"), list):
             raise InvalidInput(f"input '{name}': data must be a list")
         return kind(name, shape, datatype, item["data"], parameters), 0
-    if not isinstance(size, int) or not 0 <= size <= len(raw):
+    if type(size) is not int or not 0 <= size <= len(raw):
         raise InvalidInput(f"input '{name}': binary_data_size is {size}, but {len(raw)} raw bytes are left in the body")
     return kind(name, shape, datatype, parameters=parameters, raw=raw[:size]), size
 
