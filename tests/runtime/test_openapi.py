@@ -71,3 +71,19 @@ async def test_it_is_served(serve_folder: Serve) -> None:
             assert (path, (await server.http.get(path)).status_code) == (path, 200)
     async with serve_folder() as server:
         assert (await server.http.get("/docs")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v2/logging", "GET, POST"),
+        ("/v2/health/live", "GET, HEAD"),
+        ("/v1/models/m:predict", "POST"),
+        ("/docs", "GET"),
+    ],
+)
+async def test_a_method_that_is_not_there_is_told_which_are(serve_folder: Serve, path: str, allowed: str) -> None:
+    async with serve_folder(enable_docs_url=True) as server:
+        answer = await server.http.request("PATCH", path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+        assert answer.json() == {"detail": "Method Not Allowed"}

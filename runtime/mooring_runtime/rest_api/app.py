@@ -11,6 +11,7 @@ from mooring_runtime.dataplane import SERVER_NAME, DataPlane
 from mooring_runtime.rest_api.cloud_events import Attributes
 from mooring_runtime.rest_api.docs import add_docs
 from mooring_runtime.rest_api.openapi import document
+from mooring_runtime.rest_api.routes import answer_other_methods
 from mooring_runtime.rest_api.v1 import v1_router
 from mooring_runtime.rest_api.v2 import v2_router
 from mooring_runtime.rest_api.v2_extensions import v2_extensions_router
@@ -52,6 +53,7 @@ def create_app(dataplane: DataPlane, threads: Threads, docs: bool = False, event
         return Response(encode(dataplane.metrics.registry), headers={"content-type": content_type})
 
     app.add_api_route("/metrics", metrics, methods=["GET"], response_model=None)
+    answer_other_methods(app)
     if docs:
         add_docs(app)
     return app
