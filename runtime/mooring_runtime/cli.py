@@ -30,8 +30,7 @@ def folder_models(settings: Settings, threads: Threads, metrics: Metrics) -> Mod
         threads,
         metrics,
     )
-    strict = not settings.multi_model if settings.strict_readiness is None else settings.strict_readiness
-    return Models(source, found, must_load=layout.single is not None, strict=strict)
+    return Models(source, found, must_load=layout.single is not None)
 
 
 def main() -> None:

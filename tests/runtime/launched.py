@@ -19,6 +19,7 @@ class Running:
     http: httpx.Client
     grpc_port: int
     log: list[str]
+    pid: int
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def started(*arguments: str, **environ: str) -> Iterator[Running]:
         reader.start()
         with httpx.Client(base_url=f"http://127.0.0.1:{ports['http']}", timeout=60) as http:
             wait_ready(http, child)
-            yield Running(http, ports["grpc"], log)
+            yield Running(http, ports["grpc"], log, child.pid)
         child.terminate()
         assert child.wait(timeout=30) == 0
         reader.join(timeout=10)

@@ -44,8 +44,8 @@ _EXAMPLE = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data"
 _TIMEOUT = {
     "name": "x-request-timeout-ms",
     "in": "header",
-    "schema": {"type": "number", "exclusiveMinimum": 0},
-    "description": "How long the client waits for the answer.",
+    "schema": {**COUNT, "maximum": 10**15 - 1},
+    "description": "How long the client waits for the answer; 0 says nothing.",
 }
 _HEADER_LENGTH = {
     "name": HEADER_LENGTH,
@@ -99,6 +99,13 @@ def _generate(path: str, verb: str, summary: str, answers: Mapping[str, Schema])
     return Operation("post", f"{path}/{verb}", summary, answers, _INFERENCE, body, (_TIMEOUT,), {"text_input": "Hello"})
 
 
+def _events(*kinds: str) -> dict[str, Schema]:
+    """Server-sent events; before OpenAPI 3.2 the schema is of each, not of the whole stream."""
+    document: Schema = {"anyOf": [ref(kind) for kind in (*kinds, "Error")]}
+    data = {"type": "string", "contentMediaType": JSON, "contentSchema": document}
+    return {EVENTS: {"type": "object", "properties": {"data": data}, "required": ["data"]}}
+
+
 def _model(path: str) -> Iterator[Operation]:
     """What a model has, and each version of it."""
     yield _get(path, "Metadata", "ModelMetadata", *_ASKED)
@@ -107,11 +114,10 @@ def _model(path: str) -> Iterator[Operation]:
     yield _get(f"{path}/stats", "What it has done since the server started", "ModelStatistics", *_MODEL)
     tensors = {JSON: ref("InferResponse"), OCTETS: _BYTES}
     yield _inference(path, "infer", "Inference", tensors)
-    events = {EVENTS: {"type": "string", "description": "`data: ` and an InferResponse, or an Error, each."}}
-    yield _inference(path, "infer_stream", "Inference, answered piece by piece", events)
+    yield _inference(path, "infer_stream", "Inference, answered piece by piece", _events("InferResponse"))
     values = {JSON: {"anyOf": [ref("GenerateResponse"), ref("InferResponse")]}, OCTETS: _BYTES}
     yield _generate(path, "generate", "Inference on values by name", values)
-    events = {EVENTS: {"type": "string", "description": "`data: ` and a GenerateResponse, or an Error, each."}}
+    events = _events("GenerateResponse", "InferResponse")
     yield _generate(path, "generate_stream", "Inference on values by name, answered piece by piece", events)
 
 
