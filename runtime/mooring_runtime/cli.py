@@ -30,7 +30,8 @@ def folder_models(settings: Settings, threads: Threads, metrics: Metrics) -> Mod
         threads,
         metrics,
     )
-    return Models(source, found, must_load=layout.single is not None)
+    strict = not settings.multi_model if settings.strict_readiness is None else settings.strict_readiness
+    return Models(source, found, must_load=layout.single is not None, strict=strict)
 
 
 def main() -> None:

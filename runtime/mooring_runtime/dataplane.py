@@ -8,9 +8,10 @@ from importlib.metadata import version
 from typing import Any
 
 from mooring_runtime.classification import classified, wants_classes
-from mooring_runtime.errors import ServerNotReady, StartupError
+from mooring_runtime.errors import ModelNotReady, ServerNotReady, StartupError
 from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.metrics import UNKNOWN, Metrics
+from mooring_runtime.readiness import SAYS_NO, Readiness
 from mooring_runtime.repository import IndexEntry, Repository
 from mooring_runtime.schedule import deadline, priority_of, timeout_s
 from mooring_runtime.servable import Headers, ModelMetadata, Servable, StreamingServable
@@ -45,33 +46,38 @@ class ServerMetadata:
 class DataPlane:
     """One server's models behind transport-free verbs.
 
-    Attributes:
+    Args:
         repository: The models.
         metrics: Where requests are counted.
-        started: Set once every model of the start was tried.
+        strict: Whether the server is ready only while every model that it should have is.
+
+    Attributes:
         draining: Set on the way down: not ready any more, still answering.
     """
 
-    def __init__(self, repository: Repository, metrics: Metrics) -> None:
+    def __init__(self, repository: Repository, metrics: Metrics, strict: bool = True) -> None:
         self.repository = repository
         self.metrics = metrics
-        self.started = False
-        self.draining = asyncio.Event()
+        self._readiness = Readiness(repository, strict)
+        self.draining = self._readiness.draining
 
-    def is_ready(self) -> bool:
+    @property
+    def started(self) -> bool:
+        """Whether every model of the start was tried."""
+        return self._readiness.started
+
+    async def is_ready(self) -> bool:
         """Whether requests should come here."""
-        return self.started and not self.draining.is_set()
+        return not await self._readiness.why_not()
 
-    def check_ready(self) -> None:
+    async def check_ready(self) -> None:
         """As `is_ready`.
 
         Raises:
-            ServerNotReady: no; the text says why.
+            ServerNotReady: no; the text says why, and which models are at fault.
         """
-        if self.draining.is_set():
-            raise ServerNotReady("It is shutting down.")
-        if not self.started:
-            raise ServerNotReady("It is loading models.")
+        if why := await self._readiness.why_not():
+            raise ServerNotReady(why)
 
     def server_metadata(self) -> ServerMetadata:
         """Who answers."""
@@ -88,8 +94,16 @@ class DataPlane:
             ModelNotFound: unknown name or version.
             ModelNotReady: nothing serves; the text says why.
         """
-        with self.repository.lease(name, model_version) as serving:
-            return await serving.servable.is_ready()
+        return not await self._readiness.of_model(name, model_version)
+
+    async def check_model_ready(self, name: str, model_version: str | None = None) -> None:
+        """As `model_ready`.
+
+        Raises:
+            ModelNotReady: also when it says so itself.
+        """
+        if why := await self._readiness.of_model(name, model_version):
+            raise ModelNotReady(name, "" if why == SAYS_NO else why)
 
     async def model_metadata(self, name: str, model_version: str | None = None) -> tuple[str | None, ModelMetadata]:
         """Version and declaration of a model."""
@@ -171,9 +185,9 @@ class DataPlane:
     def _counted(self, name: str, protocol: str) -> AbstractContextManager[None]:
         return self.metrics.request(name if self.repository.knows(name) else UNKNOWN, protocol)
 
-    def index(self, ready_only: bool) -> list[IndexEntry]:
+    async def index(self, ready_only: bool = False) -> list[IndexEntry]:
         """All known models with their states."""
-        return self.repository.index(ready_only)
+        return await self._readiness.index(ready_only)
 
     async def load(self, name: str) -> None:
         """Load or reload a model.
@@ -190,7 +204,7 @@ class DataPlane:
         await self.repository.unload(name)
 
     async def load_at_start(self, names: list[str]) -> list[Exception]:
-        """Try every model of the start, then be ready; answers what failed, which the index tells as well.
+        """Try every model of the start, then be started; answers what failed, which the index tells as well.
 
         Raises:
             StartupError: not a model is at fault, but the server.
@@ -200,7 +214,7 @@ class DataPlane:
         for failure in failures:
             if isinstance(failure, StartupError):
                 raise failure
-        self.started = True
+        self._readiness.started = True
         return failures
 
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mooring_api import names
 from mooring_runtime.errors import StartupError
+from mooring_runtime.flag_values import boolean, milliseconds, port, positive
 from mooring_runtime.predictor_config import PROTOCOLS, PredictorConfig
 from mooring_runtime.rest_api.cloud_events import Attributes
 from mooring_runtime.settings import EVENT_LOOPS, STREAM_SHAPES, Settings
@@ -14,52 +16,19 @@ from mooring_runtime.tls import TlsFiles
 TLS_PORT = 8443
 """Of REST by TLS, when nothing else is said."""
 
-_TRUE = frozenset({"y", "yes", "t", "true", "on", "1"})
-_FALSE = frozenset({"n", "no", "f", "false", "off", "0"})
-
-
-def boolean(text: str) -> bool:
-    """A flag's value as KServe's flags take it."""
-    if text.lower() not in _TRUE | _FALSE:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a truth value: use true or false")
-    return text.lower() in _TRUE
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def _milliseconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of milliseconds from 0 to 10000")
-    return value
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port")
-    return int(text)
-
-
 _DEFAULT = Settings()
 _FORWARD = PredictorConfig()
 _SWITCH: Mapping[str, Any] = {"type": boolean, "nargs": "?", "const": True}
 
 _FLAGS: Mapping[str, Mapping[str, Any]] = {
     "host": {"default": _DEFAULT.host, "help": "address to listen on (%(default)s)"},
-    "http_port": {"type": _port, "default": _DEFAULT.http_port, "help": "REST port, 0 for any free one (%(default)s)"},
-    "grpc_port": {"type": _port, "default": _DEFAULT.grpc_port, "help": "gRPC port, 0 for any free one (%(default)s)"},
+    "http_port": {"type": port, "default": _DEFAULT.http_port, "help": "REST port, 0 for any free one (%(default)s)"},
+    "grpc_port": {"type": port, "default": _DEFAULT.grpc_port, "help": "gRPC port, 0 for any free one (%(default)s)"},
     "enable_grpc": {**_SWITCH, "default": True, "help": "serve gRPC (true)"},
     "enable_docs_url": {**_SWITCH, "default": False, "help": "show the REST API at /docs (false)"},
     "event_loop": {"choices": EVENT_LOOPS, "default": _DEFAULT.event_loop, "help": "auto takes uvloop (%(default)s)"},
     "timeout_keep_alive": {
-        "type": _positive,
+        "type": positive,
         "default": _DEFAULT.timeout_keep_alive_s,
         "help": "seconds that an idle connection stays open (%(default)s)",
     },
@@ -75,17 +44,17 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "help": "write an access log to stdout in this format, for example '%%(client_addr)s %%(status_code)s'",
     },
     "max_body_bytes": {
-        "type": _positive,
+        "type": positive,
         "default": _DEFAULT.max_body_bytes,
         "help": "how long a REST request's body may be, decompressed (%(default)s)",
     },
     "grpc_max_send_message_length": {
-        "type": _positive,
+        "type": positive,
         "default": _DEFAULT.grpc_max_send_message_length,
         "help": "bytes (%(default)s)",
     },
     "grpc_max_receive_message_length": {
-        "type": _positive,
+        "type": positive,
         "default": _DEFAULT.grpc_max_receive_message_length,
         "help": "bytes (%(default)s)",
     },
@@ -95,12 +64,12 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "help": "whose messages ModelStreamInfer answers (%(default)s)",
     },
     "max_threads": {
-        "type": _positive,
+        "type": positive,
         "default": _DEFAULT.max_threads,
         "help": "threads of the gRPC server (%(default)s)",
     },
     "max_asyncio_workers": {
-        "type": _positive,
+        "type": positive,
         "default": None,
         "help": "threads of the default executor of a model's event loop (min(32, CPU limit + 4))",
     },
@@ -110,25 +79,34 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "default": _DEFAULT.model_dir,
         "help": "folder of a model, or of many (%(default)s)",
     },
-    "multi_model": {**_SWITCH, "default": False, "help": "each subfolder is a model (false)"},
+    "multi_model": {
+        **_SWITCH,
+        "default": False,
+        "help": "each subfolder is a model; models come and go ($MULTI_MODEL_SERVER, false)",
+    },
+    "strict_readiness": {
+        **_SWITCH,
+        "default": None,
+        "help": "be ready only while every model is (true; false with --multi_model, whose models come and go)",
+    },
     "device": {"default": _DEFAULT.device, "help": "auto, cpu, cuda or cuda:N (%(default)s)"},
     "workers": {
-        "type": _positive,
+        "type": positive,
         "default": _DEFAULT.workers,
         "help": "batches of a model that run at once (%(default)s)",
     },
     "max_waiting": {
-        "type": _positive,
+        "type": positive,
         "default": _DEFAULT.max_waiting,
         "help": "requests that may wait for a model (%(default)s)",
     },
     "max_queue_delay_ms": {
-        "type": _milliseconds,
+        "type": milliseconds,
         "default": _DEFAULT.max_queue_delay_ms,
         "help": "how long a batch that is not full waits for more rows (%(default)s)",
     },
     "client_timeout": {
-        "type": _positive,
+        "type": positive,
         "default": _DEFAULT.client_timeout_s,
         "help": "seconds that a client may take to send a request, or pause within one (%(default)s)",
     },
@@ -138,7 +116,7 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "help": "accept that long after SIGTERM (%(default)s)",
     },
     "grace_period": {
-        "type": _positive,
+        "type": positive,
         "default": _DEFAULT.grace_period_s,
         "help": "seconds to finish in (%(default)s)",
     },
@@ -152,7 +130,7 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
     },
     "predictor_use_ssl": {**_SWITCH, "default": False, "help": "call the predictor by TLS (false)"},
     "predictor_request_timeout_seconds": {
-        "type": _positive,
+        "type": positive,
         "default": _FORWARD.predictor_request_timeout_seconds,
         "help": "for one call of the predictor (%(default)s)",
     },
@@ -201,9 +179,9 @@ def parse(
         argv: Without the program's name.
         commands: Words that may stand in front; the first is what is done without one.
         environ: Where PORT may name the port to listen on. It means the REST port, unless it is the gRPC port
-            already: then the platform names the one port that it forwards. KSERVE_TLS_CERT_FILE and
-            KSERVE_TLS_KEY_FILE stand for their flags. CE_MERGE, CE_TYPE and CE_SOURCE say what answers to CloudEvents
-            tell of themselves.
+            already: then the platform names the one port that it forwards. KSERVE_TLS_CERT_FILE,
+            KSERVE_TLS_KEY_FILE and MULTI_MODEL_SERVER=true stand for their flags. CE_MERGE, CE_TYPE and CE_SOURCE say
+            what answers to CloudEvents tell of themselves.
 
     Raises:
         StartupError: PORT is no port, or a certificate comes without its key.
@@ -214,10 +192,10 @@ def parse(
             "command", nargs="?", choices=commands, default=commands[0], help="what to do (%(default)s)"
         )
     add_flags(parser)
-    parser.set_defaults(http_port=None)
+    environ = environ or {}
+    parser.set_defaults(http_port=None, multi_model=environ.get(names.ENV_MULTI_MODEL, "").lower() == "true")
     args, unknown = parser.parse_known_args(argv)
     values = {_NAMES.get(name, name): value for name, value in vars(args).items() if name != "command"}
-    environ = environ or {}
     values["events"] = Attributes.from_environ(environ)
     values["tls"] = _tls(values.pop("ssl_certfile"), values.pop("ssl_keyfile"), environ)
     if values["http_port"] is None:
@@ -240,7 +218,7 @@ def _tls(certificate: str | None, key: str | None, environ: Mapping[str, str]) -
 def _port_of(environ: Mapping[str, str], grpc_port: int, default: int) -> int:
     text = environ.get("PORT") or str(default)
     try:
-        port = _port(text)
+        number = port(text)
     except argparse.ArgumentTypeError as exc:
         raise StartupError(f"The environment variable PORT is wrong: {exc}.") from None
-    return port if port != grpc_port else default
+    return number if number != grpc_port else default

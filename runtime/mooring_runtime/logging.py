@@ -88,7 +88,7 @@ def configure_logging(log_config: dict[str, Any] | str | None = None) -> None:
         else:
             logging.config.fileConfig(file, disable_existing_loggers=False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as exc:
-        raise StartupError(f"Cannot configure logging from {log_config}: {exc}. Correct --log_config_file.") from exc
+        raise StartupError(f"Cannot configure logging from {log_config}: {exc}. Correct it.") from exc
 
 
 def _read_yaml(text: str) -> Any:

@@ -129,7 +129,10 @@ class ModelServer:
             settings = self.settings
             models = self.registered_models
             source = RegisteredModels(models, settings.max_waiting, metrics, settings.max_asyncio_workers)
-            return Models(source, list(models.models), must_load=True)
+            strict = not (models.makes_models or settings.multi_model)
+            if settings.strict_readiness is not None:
+                strict = settings.strict_readiness
+            return Models(source, list(models.models), must_load=True, strict=strict)
 
         if status := run(self.settings, sources, None, app):
             sys.exit(status)

@@ -45,6 +45,8 @@ class IndexEntry:
     version: str | None
     state: RepositoryState
     reason: str
+    wanted: bool = True
+    """Whether the server should have it: it is one of the start, or served once."""
 
 
 @dataclass(eq=False)
@@ -54,6 +56,7 @@ class _Slot:
     state: RepositoryState = RepositoryState.LOADING
     reason: str = ""
     loads: int = 0
+    expected: bool = False
 
 
 class Repository:
@@ -80,18 +83,23 @@ class Repository:
         """Whether the index has the model, in whatever state."""
         return name in self._slots
 
-    def index(self, ready_only: bool = False) -> list[IndexEntry]:
+    def index(self) -> list[IndexEntry]:
         """All known models with their states."""
         return [
-            IndexEntry(name, slot.serving.version if slot.serving else None, slot.state, slot.reason)
+            IndexEntry(
+                name,
+                slot.serving.version if slot.serving else None,
+                slot.state,
+                slot.reason,
+                slot.expected or slot.loads > 0,
+            )
             for name, slot in self._slots.items()
-            if not ready_only or slot.state is RepositoryState.READY
         ]
 
     def expect(self, names: Iterable[str]) -> None:
         """Know of models that will be loaded: until they are, they are not ready, instead of unknown."""
         for name in names:
-            self._slots.setdefault(name, _Slot(reason="It waits to be loaded."))
+            self._slots.setdefault(name, _Slot(reason="It waits to be loaded.", expected=True))
 
     @contextmanager
     def lease(self, name: str, version: str | None = None) -> Iterator[Serving]:
@@ -101,7 +109,7 @@ class Repository:
             ModelNotFound: unknown name, or not in that version.
             ModelNotReady: known, but nothing serves.
         """
-        serving = self._serving(name, version)
+        serving = self.serving(name, version)
         serving.in_flight += 1
         try:
             yield serving
@@ -110,7 +118,8 @@ class Repository:
             if not serving.in_flight:
                 serving.idle.set()
 
-    def _serving(self, name: str, version: str | None) -> Serving:
+    def serving(self, name: str, version: str | None = None) -> Serving:
+        """The serving version of a model; for more than a look, take a `lease`. Raises as `lease`."""
         slot = self._slots.get(name)
         if slot is None:
             raise ModelNotFound(name)

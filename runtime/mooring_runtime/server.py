@@ -40,7 +40,9 @@ class Models:
     at_start: Sequence[str]
     """Names to load once the server listens."""
     must_load: bool
-    """Whether a model of the start that fails is the end of the server, or only of that model."""
+    """Whether a server none of whose models could be loaded ends."""
+    strict: bool = True
+    """Whether it is ready only while every model that it should have is."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ async def running(
     try:
         async with asyncio.TaskGroup() as tasks:
             chosen = models(threads, metrics)
-            dataplane = DataPlane(Repository(chosen.source, tasks, metrics), metrics)
+            dataplane = DataPlane(Repository(chosen.source, tasks, metrics), metrics, chosen.strict)
             dataplane.repository.expect(chosen.at_start)
             app = create_app(dataplane, threads, settings.enable_docs_url, settings.events)
             if front is not None:
@@ -100,9 +102,9 @@ async def running(
 
 async def _start_models(dataplane: DataPlane, models: Models) -> None:
     failures = await dataplane.load_at_start(list(models.at_start))
-    if failures and models.must_load:
+    if models.must_load and failures and len(failures) == len(models.at_start):
         raise StartupError(f"Nothing to serve. {failures[0]}")
-    logger.info("Ready with %d of %d models", len(dataplane.model_names()), len(models.at_start))
+    logger.info("Serving %d of %d models", len(dataplane.model_names()), len(models.at_start))
 
 
 async def serve(

@@ -19,6 +19,8 @@ class Serving:
 
     servable: Servable
     version: str | None
+    ailment: str = ""
+    """Why it was not ready when it was last asked; empty when it was."""
     in_flight: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 

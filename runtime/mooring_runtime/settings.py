@@ -52,6 +52,8 @@ class Settings:
     model_name: str = "model"
     model_dir: Path = Path(names.MODEL_DIR)
     multi_model: bool = False
+    strict_readiness: bool | None = None
+    """Whether to be ready only while every model that should be loaded is; None: unless models come and go."""
     device: str = "auto"
     workers: int = 1
     """Batches of one model that run at once, in this process: one copy of the model serves them all."""

@@ -113,7 +113,7 @@ def serve_ready(serve_models: Serve, until: Callable[[Callable[[], Awaitable[boo
         async with serve_models(*user_models, **changes) as server:
 
             async def is_ready() -> bool:
-                return server.running.dataplane.is_ready()
+                return await server.running.dataplane.is_ready()
 
             await until(is_ready)
             yield server

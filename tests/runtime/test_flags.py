@@ -4,7 +4,8 @@ from collections.abc import Mapping
 import pytest
 
 from mooring_runtime.errors import StartupError
-from mooring_runtime.flags import boolean, new_parser, parse
+from mooring_runtime.flag_values import boolean
+from mooring_runtime.flags import new_parser, parse
 from mooring_runtime.predictor_config import PredictorConfig
 from mooring_runtime.rest_api.cloud_events import Attributes
 from mooring_runtime.settings import Settings
@@ -20,11 +21,27 @@ def test_flags_are_spelled_both_ways_and_strange_ones_are_handed_back() -> None:
     assert unknown == ["--mine", "x"]
 
 
+@pytest.mark.parametrize(
+    ("argv", "environ", "multi_model"),
+    [
+        ([], {"MULTI_MODEL_SERVER": "true"}, True),
+        (["--multi_model", "false"], {"MULTI_MODEL_SERVER": "true"}, False),
+        ([], {"MULTI_MODEL_SERVER": ""}, False),
+        (["--multi_model"], {}, True),
+    ],
+    ids=["environment", "flag wins", "empty", "flag"],
+)
+def test_a_container_of_a_multi_model_service_says_so_by_its_environment(
+    argv: list[str], environ: Mapping[str, str], multi_model: bool
+) -> None:
+    assert parse(argv, environ=environ)[0].multi_model is multi_model
+
+
 EVERY_FLAG = """
 --event_loop asyncio --log_config_file f.yaml --enable_latency_logging no --access_log_format %(h)s
 --max_threads 2 --max_asyncio_workers 3 --predictor_host p:8080 --protocol v2 --predictor_use_ssl true
 --predictor_request_timeout_seconds 7 --predictor_request_retries 2 --enable_predictor_health_check
---grpc_stream_shape mlserver
+--grpc_stream_shape mlserver --strict_readiness false
 """
 
 
@@ -37,6 +54,7 @@ def test_every_flag_reaches_its_setting() -> None:
         access_log_format="%(h)s",
         max_threads=2,
         grpc_stream_shape="mlserver",
+        strict_readiness=False,
         max_asyncio_workers=3,
         predictor=PredictorConfig("p:8080", "v2", True, 7, 2, True),
     )

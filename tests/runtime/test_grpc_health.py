@@ -45,11 +45,11 @@ async def test_server_service_and_models_are_told(serve_models: Serve, until: Un
     async with asking(serve_models(model), until) as (server, stub):
         assert [await status(stub, name) for name in ("", SERVICE, "m")] == [STATUS.SERVING] * 3
         model.ready = False
-        assert [await status(stub, name) for name in ("", "m")] == [STATUS.SERVING, STATUS.NOT_SERVING]
+        assert [await status(stub, name) for name in ("", "m")] == [STATUS.NOT_SERVING] * 2
         listed = (await stub.List(health_pb2.HealthListRequest(), timeout=20)).statuses
         assert {name: entry.status for name, entry in listed.items()} == {
-            "": STATUS.SERVING,
-            SERVICE: STATUS.SERVING,
+            "": STATUS.NOT_SERVING,
+            SERVICE: STATUS.NOT_SERVING,
             "m": STATUS.NOT_SERVING,
         }
         with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -17,10 +17,11 @@ from mooring_runtime.infer_type import InferInput, InferRequest, RequestedOutput
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.mlserver import MLModel, ModelParameters, ModelSettings, errors, types
 from mooring_runtime.mlserver.custom_routes import CustomRoutes
+from mooring_runtime.mlserver.host import Host
 from mooring_runtime.mlserver.implementation import Implementations
 from mooring_runtime.mlserver.metrics import ModelsOwn, RequestCounters
 from mooring_runtime.mlserver.settings import SettingsError
-from mooring_runtime.mlserver.source import Host, SettingsFolder
+from mooring_runtime.mlserver.source import SettingsFolder
 from mooring_runtime.mlserver.start import Start
 from mooring_runtime.mlserver.utils import get_model_uri
 from mooring_runtime.mlserver.wire import from_mlserver, to_mlserver
@@ -52,7 +53,7 @@ def write(
 
 
 def host(threads: Threads, metrics: Metrics, front: FastAPI) -> Host:
-    return Host(threads, RequestCounters(metrics.registry), CustomRoutes(front), max_waiting=16)
+    return Host(threads, metrics, RequestCounters(metrics.registry), CustomRoutes(front), max_waiting=16)
 
 
 @contextmanager
@@ -72,7 +73,7 @@ async def served_folder(root: Path) -> AsyncIterator[Server]:
     def models(threads: Threads, metrics: Metrics) -> Models:
         metrics.registry.register(ModelsOwn())
         source = SettingsFolder(root, {}, host(threads, metrics, front))
-        return Models(source, list(source.files()), must_load=False)
+        return Models(source, list(source.files()), must_load=False, strict=False)
 
     async with running(SETTINGS, models, None, front) as server:
         url = f"http://127.0.0.1:{server.address.http_port}"

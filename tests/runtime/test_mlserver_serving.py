@@ -81,7 +81,7 @@ async def ready_server(root: Path, until: Until) -> AsyncIterator[Server]:
     async with served_folder(root) as server:
 
         async def is_ready() -> bool:
-            return server.running.dataplane.is_ready()
+            return await server.running.dataplane.is_ready()
 
         await until(is_ready)
         yield server

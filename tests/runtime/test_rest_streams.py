@@ -128,7 +128,7 @@ async def test_a_model_from_a_folder_streams_its_one_answer(
     async with serve_folder() as server:
 
         async def is_ready() -> bool:
-            return bool(server.running.dataplane.is_ready())
+            return bool(await server.running.dataplane.is_ready())
 
         await until(is_ready)
         body = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [2.5]}]}

@@ -33,7 +33,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # grpc_healt
 
     async def List(self, request: Any, context: Any) -> Any:  # noqa: N802 - the RPC's name
         """The server, our service, and every model that is known."""
-        services = ["", SERVICE, *(entry.name for entry in self._dataplane.index(ready_only=False))]
+        services = ["", SERVICE, *(entry.name for entry in await self._dataplane.index())]
         statuses = {service: _Answer(status=await self._status(service)) for service in services}
         return health_pb2.HealthListResponse(statuses=statuses)
 
@@ -52,7 +52,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # grpc_healt
 
     async def _status(self, service: str) -> Any:
         if service in ("", SERVICE):
-            return _Answer.SERVING if self._dataplane.is_ready() else _Answer.NOT_SERVING
+            return _Answer.SERVING if await self._dataplane.is_ready() else _Answer.NOT_SERVING
         try:
             ready = await self._dataplane.model_ready(service)
         except ModelNotFound:

@@ -32,7 +32,7 @@ class Servicer:
 
     async def server_ready(self, request: Any, context: Context) -> Any:
         """Readiness is an answer here, not an error."""
-        return message("ServerReadyResponse")(ready=self._dataplane.is_ready())
+        return message("ServerReadyResponse")(ready=await self._dataplane.is_ready())
 
     async def model_ready(self, request: Any, context: Context) -> Any:
         """An unknown model is an error; one that is not ready is an answer."""
@@ -100,7 +100,7 @@ class Servicer:
     async def repository_index(self, request: Any, context: Context) -> Any:
         """All known models."""
         response = message("RepositoryIndexResponse")()
-        for entry in self._dataplane.index(request.ready):
+        for entry in await self._dataplane.index(request.ready):
             response.models.add(name=entry.name, version=entry.version or "", state=entry.state, reason=entry.reason)
         return response
 

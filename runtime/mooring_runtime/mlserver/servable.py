@@ -6,10 +6,11 @@ from typing import Any
 
 from mooring_runtime.errors import ModelNotReady, NotSupported
 from mooring_runtime.infer_type import InferRequest, InferResponse
+from mooring_runtime.lane import LaneLimits
+from mooring_runtime.mlserver.batching import Answer, Batcher, Infer
 from mooring_runtime.mlserver.context import enter
-from mooring_runtime.mlserver.custom_routes import CustomRoutes
 from mooring_runtime.mlserver.errors import domain_error
-from mooring_runtime.mlserver.metrics import RequestCounters
+from mooring_runtime.mlserver.host import Host
 from mooring_runtime.mlserver.model import MLModel
 from mooring_runtime.mlserver.types import InferenceRequest
 from mooring_runtime.mlserver.wire import from_mlserver, to_mlserver
@@ -23,15 +24,15 @@ class MLModelServable:
     Args:
         model: Loaded.
         thread: Its own; closed with it.
-        counters: Where its requests are counted.
-        routes: Where its custom handlers are opened.
+        host: Where its requests are counted and batched, and its custom handlers are opened.
     """
 
-    def __init__(self, model: MLModel, thread: ModelThread, counters: RequestCounters, routes: CustomRoutes) -> None:
+    def __init__(self, model: MLModel, thread: ModelThread, host: Host) -> None:
         self._model = model
         self._thread = thread
-        self._counters = counters
-        self._routes = routes.add(model, thread)
+        self._counters = host.counters
+        self._routes = host.routes.add(model, thread)
+        self._infer = _batched(model, self._alone, host)
         self.version = model.version
 
     async def is_ready(self) -> bool:
@@ -47,14 +48,17 @@ class MLModelServable:
         )
         return ModelMetadata(told.platform, inputs, outputs)
 
-    async def infer(self, request: InferRequest, headers: Headers) -> tuple[InferResponse, Headers]:
+    async def infer(self, request: InferRequest, headers: Headers) -> Answer:
         """Answer a v2 request.
 
         Raises:
             ModelNotReady: the model took its flag back.
         """
+        with self._counters.request(self._model.name, self.version):
+            return await self._infer(request, headers)
 
-        async def call() -> tuple[InferResponse, Headers]:
+    async def _alone(self, request: InferRequest, headers: Headers) -> Answer:
+        async def call() -> Answer:
             payload = self._begin(request, headers)
             try:
                 response = await self._model.predict(payload)
@@ -62,8 +66,7 @@ class MLModelServable:
                 raise domain_error(exc) from exc
             return from_mlserver(response, payload, self._model.name)
 
-        with self._counters.request(self._model.name, self.version):
-            return await self._thread.run(call)
+        return await self._thread.run(call)
 
     async def infer_stream(self, request: InferRequest, headers: Headers) -> AsyncIterator[InferResponse]:
         """Answer a v2 request with each piece of `predict_stream`; raises as `infer`."""
@@ -74,7 +77,7 @@ class MLModelServable:
     async def _pieces(self, request: InferRequest, headers: Headers) -> AsyncIterator[InferResponse]:
         payload = self._begin(request, headers)
         try:
-            async with aclosing(self._model.predict_stream(_alone(payload))) as responses:
+            async with aclosing(self._model.predict_stream(_only(payload))) as responses:
                 async for response in responses:
                     yield from_mlserver(response, payload, self._model.name)[0]
                     enter(self._model.settings)  # each piece is asked for in a context of its own
@@ -103,5 +106,18 @@ class MLModelServable:
         self._thread.close()
 
 
-async def _alone(payload: InferenceRequest) -> AsyncIterator[InferenceRequest]:
+def _batched(model: MLModel, infer: Infer, host: Host) -> Infer:
+    """`infer`, or what asks it for several requests at once if the model's settings say so."""
+    settings = model.settings
+    if settings.max_batch_size <= 1 or settings.max_batch_time <= 0:
+        return infer
+    limits = LaneLimits(
+        max_waiting=host.max_waiting,
+        max_batch_rows=settings.max_batch_size,
+        max_queue_delay_s=settings.max_batch_time,
+    )
+    return Batcher(model.name, infer, host.threads.lanes, limits, host.metrics.lane_observer(model.name)).infer
+
+
+async def _only(payload: InferenceRequest) -> AsyncIterator[InferenceRequest]:
     yield payload

@@ -1,7 +1,7 @@
 """MLServer's settings: `settings.json`, `model-settings.json`, and the variables MLSERVER_* and MLSERVER_MODEL_*.
 
 What a file says goes before the environment, and that before the defaults (spec: runtime.md section 4.2). Only what has
-an effect here is a field; docs/mlserver-models.md lists the rest.
+an effect here is a field; `no_effect` knows the rest.
 """
 
 import json
@@ -12,13 +12,15 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
 from mooring_runtime.errors import ServingError
+from mooring_runtime.mlserver import no_effect
+from mooring_runtime.mlserver.no_effect import without_effect
 from mooring_runtime.mlserver.types import MetadataTensor
 
 SETTINGS_FILE = "settings.json"
 MODEL_SETTINGS_FILE = "model-settings.json"
 PREFIX = "MLSERVER_"
 MODEL_PREFIX = "MLSERVER_MODEL_"
-_STRUCTURED = frozenset({"parameters", "inputs", "outputs", "versions", "extra"})
+_STRUCTURED = frozenset({"parameters", "inputs", "outputs", "versions", "extra", "cors_settings"})
 """Fields whose variables hold JSON."""
 
 
@@ -62,6 +64,19 @@ class _Settings(BaseModel):
             raise SettingsError(f"{where}: {faults}.") from None
 
 
+class CORSSettings(_Settings):
+    """Which pages of other origins may ask from a browser; lists may hold "*"."""
+
+    allow_origins: list[str] = []
+    allow_origin_regex: str | None = None
+    allow_credentials: bool = False
+    allow_methods: list[str] = ["GET"]
+    allow_headers: list[str] = []
+    expose_headers: list[str] = []
+    max_age: int = 600
+    """Seconds that a browser may remember it."""
+
+
 class Settings(_Settings):
     """How the server is to run."""
 
@@ -73,6 +88,25 @@ class Settings(_Settings):
     grpc_max_message_length: int | None = Field(None, ge=-1)
     """Bytes, in both directions; -1 is no limit."""
     load_models_at_startup: bool = True
+    root_path: str = ""
+    """The path below which a proxy in front serves; requests may come with it or without."""
+    cors_settings: CORSSettings | None = None
+    gzip_enabled: bool = False
+    """Compress answers of more than 500 bytes for clients that take it."""
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+    """Where to tell the metrics besides the REST port."""
+    metrics_endpoint: str | None = "/metrics"
+    """None opens no port for metrics."""
+    logging_settings: dict[str, Any] | str | None = None
+    """A configuration for Python's logging, or the path of a file with one; as JSON in the variable."""
+    use_structured_logging: bool = False
+    """Write lines as JSON objects."""
+    _without_effect: list[str] = PrivateAttr(default_factory=list)
+
+    @property
+    def without_effect(self) -> list[str]:
+        """What is set, and changes nothing here."""
+        return self._without_effect
 
     @classmethod
     def load(cls, folder: Path, environ: Mapping[str, str]) -> Self:
@@ -83,7 +117,14 @@ class Settings(_Settings):
         """
         file = folder / SETTINGS_FILE
         document = read_document(file) if file.is_file() else {}
-        return cls.parse(cls.variables(PREFIX, environ) | document, f"{file} or the variables {PREFIX}*")
+        settings = cls.parse(cls.variables(PREFIX, environ) | document, f"{file} or the variables {PREFIX}*")
+        settings._without_effect = without_effect(no_effect.SERVER, PREFIX, environ, document)
+        return settings
+
+    @field_validator("logging_settings", mode="before")
+    @classmethod
+    def _json_or_path(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) and value.lstrip().startswith("{") else value
 
 
 class ModelParameters(_Settings):
@@ -110,8 +151,18 @@ class ModelSettings(_Settings):
     versions: list[str] = []
     inputs: list[MetadataTensor] = []
     outputs: list[MetadataTensor] = []
+    max_batch_size: int = Field(0, ge=0)
+    """How many requests run through `predict` together at most; 0 and 1 are no batches."""
+    max_batch_time: float = Field(0.0, ge=0)
+    """Seconds that a request may wait for others; 0 is no batches."""
     parameters: ModelParameters | None = None
     _source: str | None = PrivateAttr(None)
+    _without_effect: list[str] = PrivateAttr(default_factory=list)
+
+    @property
+    def without_effect(self) -> list[str]:
+        """What is set, and changes nothing here."""
+        return self._without_effect
 
     @field_validator("implementation", mode="before")
     @classmethod
@@ -141,6 +192,8 @@ class ModelSettings(_Settings):
         forced = {"parameters": parameters} | ({"name": name} if name else {})
         settings = cls.parse(values | forced, f"{file or folder} or the variables {MODEL_PREFIX}*")
         settings._source = str(file) if file else None
+        told = document.get("parameters") or {}
+        settings._without_effect = without_effect(no_effect.MODEL, MODEL_PREFIX, environ, document, told)
         return settings
 
 

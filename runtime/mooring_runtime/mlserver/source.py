@@ -11,26 +11,13 @@ from mooring_api import names
 from mooring_runtime.errors import ModelLoadFailed, ModelNotFound
 from mooring_runtime.logging import logger
 from mooring_runtime.mlserver.context import enter
-from mooring_runtime.mlserver.custom_routes import CustomRoutes
+from mooring_runtime.mlserver.host import Host
 from mooring_runtime.mlserver.implementation import Implementations
-from mooring_runtime.mlserver.metrics import RequestCounters
 from mooring_runtime.mlserver.model import MLModel
 from mooring_runtime.mlserver.servable import MLModelServable
 from mooring_runtime.mlserver.settings import MODEL_SETTINGS_FILE, ModelSettings, SettingsError, read_document
 from mooring_runtime.model_thread import ModelThread
 from mooring_runtime.servable import Servable
-from mooring_runtime.threads import Threads
-
-
-@dataclass(frozen=True)
-class Host:
-    """What the server lends to models."""
-
-    threads: Threads
-    counters: RequestCounters
-    routes: CustomRoutes
-    max_waiting: int
-    """Requests that may wait for one model."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +83,8 @@ class SettingsFolder:
     async def open(self, name: str) -> Servable:
         """Read the settings, import the class, make the model and `load` it, all but the first on its own thread."""
         settings, folder = await self.host.threads.load(self._settings, name)
+        if settings.without_effect:
+            logger.warning("Model %s: these settings change nothing here: %s", name, "; ".join(settings.without_effect))
         thread = ModelThread(name, self.host.max_waiting)
 
         async def start() -> MLModel:
@@ -110,7 +99,7 @@ class SettingsFolder:
 
         try:
             model = await thread.run(start)
-            return MLModelServable(model, thread, self.host.counters, self.host.routes)
+            return MLModelServable(model, thread, self.host)
         except BaseException:
             thread.close()
             raise

@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from fastapi import FastAPI
+from prometheus_client import start_http_server
 
 from mooring_runtime import aliases
 from mooring_runtime import settings as ours
 from mooring_runtime.errors import StartupError
 from mooring_runtime.folder_source import describe
-from mooring_runtime.logging import configure_logging, default_config, logger
+from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.mlserver.custom_routes import CustomRoutes
+from mooring_runtime.mlserver.front import front_of
+from mooring_runtime.mlserver.host import Host
+from mooring_runtime.mlserver.logging import configure
 from mooring_runtime.mlserver.metrics import ModelsOwn, RequestCounters
 from mooring_runtime.mlserver.settings import Settings, SettingsError
-from mooring_runtime.mlserver.source import Host, SettingsFolder
+from mooring_runtime.mlserver.source import SettingsFolder
 from mooring_runtime.server import Models, leave, run
 from mooring_runtime.threads import Threads
 
@@ -78,21 +81,42 @@ def start(argv: Sequence[str], environ: Mapping[str, str]) -> None:
         chosen = Start.parse(argv, environ)
         if chosen.settings.load_models_at_startup and not chosen.folder.is_dir():
             raise StartupError(f"There is no folder {chosen.folder}. Correct FOLDER.")
-        configure_logging(default_config("DEBUG") if chosen.settings.debug else None)
+        configure(chosen.settings)
     except StartupError as exc:
         sys.exit(f"mooring-runtime: error: {exc}")
     aliases.install()
     server_settings = chosen.server_settings()
-    front = FastAPI(openapi_url=None)
+    front = front_of(chosen.settings)
+    if chosen.settings.without_effect:
+        logger.warning("These settings change nothing here: %s", "; ".join(chosen.settings.without_effect))
 
     def models(threads: Threads, metrics: Metrics) -> Models:
         metrics.registry.register(ModelsOwn())
+        _tell_metrics(chosen.settings, metrics)
         counters = RequestCounters(metrics.registry)
-        host = Host(threads, counters, CustomRoutes(front), server_settings.max_waiting)
+        host = Host(threads, metrics, counters, CustomRoutes(front), server_settings.max_waiting)
         source = SettingsFolder(chosen.folder, environ, host)
         found = list(source.files())
         logger.info("Models in %s: %s", chosen.folder, describe(found))
         at_start = found if chosen.settings.load_models_at_startup else []
-        return Models(source, at_start, must_load=len(at_start) == 1)
+        # As the loads of a server that starts empty: somebody else watches each of its models.
+        strict = chosen.settings.load_models_at_startup
+        return Models(source, at_start, must_load=len(at_start) == 1, strict=strict)
 
     leave(run(server_settings, models, None, front))
+
+
+def _tell_metrics(settings: Settings, metrics: Metrics) -> None:
+    """Open the port of the metrics alone, if the settings name one; threads of its own answer there.
+
+    Raises:
+        StartupError: it is taken.
+    """
+    if settings.metrics_port is None or settings.metrics_endpoint is None:
+        return
+    try:
+        server, _ = start_http_server(settings.metrics_port, settings.host, metrics.registry)
+    except OSError as exc:
+        where = f"{settings.host}:{settings.metrics_port}"
+        raise StartupError(f"Cannot listen on {where}: {exc.strerror}. Choose another metrics_port.") from exc
+    logger.info("Metrics on http://%s:%d%s", settings.host, server.server_port, settings.metrics_endpoint)

@@ -11,7 +11,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from mooring_runtime.dataplane import DataPlane
-from mooring_runtime.errors import ModelNotReady
 from mooring_runtime.infer_type import InferResponse
 from mooring_runtime.rest_api.cloud_events import Attributes, Event, Mode, read_event, write_event
 from mooring_runtime.rest_api.disconnect import while_connected
@@ -73,8 +72,7 @@ class V1Endpoints:
 
     async def model_ready(self, request: Request, model_name: str) -> Response:
         """Model readiness."""
-        if not await self._dataplane.model_ready(model_name):
-            raise ModelNotReady(model_name)
+        await self._dataplane.check_model_ready(model_name)
         return json_response({"name": model_name, "ready": True})
 
     async def predict(self, request: Request, model_name: str) -> Response:

@@ -6,7 +6,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from mooring_runtime.dataplane import DataPlane
-from mooring_runtime.errors import InvalidInput, ModelNotReady
+from mooring_runtime.errors import InvalidInput
 from mooring_runtime.infer_type import InferRequest
 from mooring_runtime.rest_api.disconnect import while_connected
 from mooring_runtime.rest_api.errors import CLIENT_CLOSED_REQUEST, json_response
@@ -34,8 +34,8 @@ class V2Endpoints:
         return json_response({"live": True})
 
     async def ready(self, request: Request) -> Response:
-        """Server readiness: every model of the start was tried, and the server is not on its way down."""
-        self._dataplane.check_ready()
+        """Server readiness; docs/serving.md has the rule."""
+        await self._dataplane.check_ready()
         return json_response({"ready": True})
 
     async def models(self, request: Request) -> Response:
@@ -57,8 +57,7 @@ class V2Endpoints:
 
     async def model_ready(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
         """Model readiness."""
-        if not await self._dataplane.model_ready(model_name, model_version):
-            raise ModelNotReady(model_name)
+        await self._dataplane.check_model_ready(model_name, model_version)
         return json_response({"name": model_name, "ready": True})
 
     async def infer(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
@@ -92,7 +91,7 @@ class V2Endpoints:
         return json_response(
             [
                 {"name": entry.name, "version": entry.version, "state": entry.state, "reason": entry.reason}
-                for entry in self._dataplane.index(ready_only)
+                for entry in await self._dataplane.index(ready_only)
             ]
         )
 

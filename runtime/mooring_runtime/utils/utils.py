@@ -10,7 +10,7 @@ from mooring_api.v2 import Datatype
 from mooring_runtime.cpu_limit import cpu_count
 from mooring_runtime.datatypes import Array
 from mooring_runtime.errors import InvalidInput
-from mooring_runtime.flags import boolean
+from mooring_runtime.flag_values import boolean
 from mooring_runtime.frames import frame
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
 
