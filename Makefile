@@ -17,7 +17,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install -q --disable-pip-version-check "$$(grep '^pip==' constraints.txt || echo 'pip>=25')"
 	$(BIN)/pip install -q -c constraints.txt "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/pip install -q --no-deps "$$(grep '^torchvision==' constraints.txt)"
-	$(BIN)/pip install -q -c constraints.txt -e '.[operator,agent,runtime,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[operator,agent,runtime,ray,dev]'
 	@touch $@
 
 demo: $(VENV)/.installed  ## run the whole walk-through on this machine, no cluster needed

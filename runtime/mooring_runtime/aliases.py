@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 OURS = "mooring_runtime"
 
@@ -111,3 +112,12 @@ def install() -> None:
     for kind in (TorchvisionFinder, AliasFinder):
         if not any(isinstance(finder, kind) for finder in sys.meta_path):
             sys.meta_path.insert(0, kind())
+
+
+RAY_HOOK = ("RAY_RUNTIME_ENV_HOOK", f"{__name__}.for_ray_workers")
+"""The variable that Ray's `init` reads, and what it is to call."""
+
+
+def for_ray_workers(runtime_env: dict[str, Any] | None) -> dict[str, Any]:
+    """Ray's environment for workers: they `install` as well, since they import the program's own modules anew."""
+    return {"worker_process_setup_hook": f"{__name__}.install", **(runtime_env or {})}

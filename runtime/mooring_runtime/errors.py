@@ -19,9 +19,21 @@ The texts of the first three are KServe's, since its clients match on them (spec
 user code may catch InvalidInput as a ValueError, ModelNotReady and InferenceError as a RuntimeError.
 """
 
+from typing import Any
+
 
 class ServingError(Exception):
     """Root of the tree; `str()` is the text for the user."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as it is, since constructors compose their texts: replicas of Ray Serve send errors home."""
+        return _revived, (type(self), self.args), self.__dict__
+
+
+def _revived(kind: type[ServingError], args: tuple[Any, ...]) -> ServingError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 class InvalidInput(ServingError, ValueError):
@@ -134,3 +146,10 @@ class UnsupportedProtocol(NotSupported):
 
 class StartupError(ServingError):
     """The process cannot serve at all; the text names the flag to change."""
+
+
+def in_our_words(exc: Exception) -> ServingError:
+    """What user code raised: NotImplementedError is something that the model does not have, all else its failure."""
+    if isinstance(exc, NotImplementedError):
+        return NotSupported(str(exc))
+    return InferenceError(f"{type(exc).__name__} : {exc}")

@@ -97,6 +97,11 @@ class InferTensor:
         """Whether `array` is what a type without a numpy type of its own is held as: BF16 as float32."""
         return self.datatype is Datatype.BF16 and array.dtype == NUMPY_TYPES[Datatype.BF16]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled without views, which no other process can follow."""
+        raw = None if self._raw is None else bytes(self._raw)
+        return {**self.__dict__, "_raw": raw, "_array": None if raw is not None else self._array}
+
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self) or not isinstance(other, InferTensor):
             return NotImplemented

@@ -1,5 +1,6 @@
 """`mooring-runtime run FILE [ARG...]`: a program that was written for KServe's server, run on ours, unedited."""
 
+import os
 import runpy
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ def run_program(argv: Sequence[str]) -> None:
     if not rest:
         raise SystemExit(f"{USAGE}mooring-runtime: error: -m takes the name of a module")
     aliases.install()
+    os.environ.setdefault(*aliases.RAY_HOOK)
     if as_module:
         sys.path.insert(0, str(Path.cwd()))
         sys.argv = rest

@@ -1,8 +1,11 @@
 """`Model`: what a user writes. Names, arguments and order of the handlers are KServe's."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from enum import Enum
+from functools import cached_property
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mooring_runtime.eager import awaited
 from mooring_runtime.errors import InvalidInput, NotSupported
@@ -10,6 +13,9 @@ from mooring_runtime.infer_type import InferRequest
 from mooring_runtime.predictor import Predictor
 from mooring_runtime.predictor_config import PredictorConfig, PredictorProtocol
 from mooring_runtime.servable import Headers
+
+if TYPE_CHECKING:
+    from mooring_runtime.replica import Replica
 
 __all__ = ["InferenceVerb", "Model", "PredictorConfig", "PredictorProtocol"]
 
@@ -148,21 +154,41 @@ class Model:
         self, body: Any, headers: Headers | None = None, verb: InferenceVerb = InferenceVerb.PREDICT
     ) -> tuple[Any, Headers]:
         """Answer one request, and name headers to send with the answer."""
-        return await answered(self, body, headers, verb, {})
+        return await self.timed_call(body, headers, verb, {})
 
+    async def timed_call(
+        self, body: Any, headers: Headers | None, verb: InferenceVerb, stages: dict[str, float]
+    ) -> tuple[Any, Headers]:
+        """As calling the model; into `stages` goes how long each handler took, in seconds."""
+        response_headers: Headers = {}
+        extra = (response_headers,) if self.required_response_headers else ()
+        payload = await _timed(stages, "preprocess", self.preprocess, body, headers)
+        payload = payload if isinstance(payload, InferRequest) else await awaited(self.validate(payload))
+        if verb is InferenceVerb.EXPLAIN:
+            return await _timed(stages, "explain", self.explain, payload, headers), response_headers
+        result = await _timed(stages, "predict", self.predict, payload, headers, *extra)
+        return await _timed(stages, "postprocess", self.postprocess, result, headers, *extra), response_headers
 
-async def answered(
-    model: Model, body: Any, headers: Headers | None, verb: InferenceVerb, stages: dict[str, float]
-) -> tuple[Any, Headers]:
-    """As calling `model`; into `stages` goes how long each handler took, in seconds."""
-    response_headers: Headers = {}
-    extra = (response_headers,) if model.required_response_headers else ()
-    payload = await _timed(stages, "preprocess", model.preprocess, body, headers)
-    payload = payload if isinstance(payload, InferRequest) else await awaited(model.validate(payload))
-    if verb is InferenceVerb.EXPLAIN:
-        return await _timed(stages, "explain", model.explain, payload, headers), response_headers
-    result = await _timed(stages, "predict", model.predict, payload, headers, *extra)
-    return await _timed(stages, "postprocess", model.postprocess, result, headers, *extra), response_headers
+    @cached_property
+    def _replica(self) -> "Replica":
+        """This model as Ray Serve runs it; made where Ray Serve does, nowhere else."""
+        from mooring_runtime.replica import Replica  # which needs this module
+
+        return Replica(self)
+
+    async def check_health(self) -> None:
+        """Ray Serve asks this of each replica, first before its first request; see `replica`."""
+        await self._replica.begin()
+
+    async def replica_load(self) -> None:
+        """Load anew, in a replica; see `replica`."""
+        await self._replica.load()
+
+    async def replica_answers(self, *call: Any) -> AsyncIterator[Any]:
+        """Answer one request in a replica; see `replica`."""
+        async with aclosing(self._replica.answers(*call)) as answers:
+            async for answer in answers:
+                yield answer
 
 
 async def _timed(stages: dict[str, float], name: str, handler: Any, *args: Any) -> Any:

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -109,36 +110,53 @@ class ModelServer:
         """Serve until a signal comes; blocks. Models that are not `ready` yet are loaded once the server listens.
 
         Args:
-            models: A list, or models by the name to serve them by.
+            models: A list, or models by the name to serve them by. Among the latter may be deployments of Ray Serve.
 
         Raises:
             StartupError: what is given are no models.
             SystemExit: the server could not start; the log says why.
         """
-        for name, model in _named(models):
-            if not isinstance(model, Model):
-                raise StartupError(f"start takes models, got a {type(model).__name__}.")
-            self.register_model(model, name)
         if self.settings.configure_logging:
             try:
                 configure_logging(self.settings.log_config_file)
             except StartupError as exc:
                 sys.exit(str(exc))
-
-        def sources(threads: Threads, metrics: Metrics) -> Models:
-            settings = self.settings
-            models = self.registered_models
-            source = RegisteredModels(models, settings.max_waiting, metrics, settings.max_asyncio_workers)
-            strict = not (models.makes_models or settings.multi_model)
-            if settings.strict_readiness is not None:
-                strict = settings.strict_readiness
-            return Models(source, list(models.models), must_load=True, strict=strict)
-
-        if status := run(self.settings, sources, None, app):
+        with _deployed(_named(models)) as named:
+            for name, model in named:
+                if not isinstance(model, Model):
+                    raise StartupError(f"start takes models, got a {type(model).__name__}.")
+                self.register_model(model, name)
+            status = run(self.settings, self._sources, None, app)
+        if status:
             sys.exit(status)
 
+    def _sources(self, threads: Threads, metrics: Metrics) -> Models:
+        settings, models = self.settings, self.registered_models
+        source = RegisteredModels(models, settings.max_waiting, metrics, settings.max_asyncio_workers)
+        strict = not (models.makes_models or settings.multi_model)
+        if settings.strict_readiness is not None:
+            strict = settings.strict_readiness
+        return Models(source, list(models.models), must_load=True, strict=strict)
 
-def _named(models: list[Model] | Mapping[str, Model]) -> list[tuple[str | None, Model]]:
+
+@contextmanager
+def _deployed(named: list[tuple[str | None, Any]]) -> Iterator[list[tuple[str | None, Any]]]:
+    """The models by name; deployments of Ray Serve among them as models that call them. Ray runs for the block then."""
+    if not any(_is_of_ray(model) for _, model in named):
+        yield named
+        return
+    from mooring_runtime.ray import DeployedModel, cluster
+
+    with cluster():
+        yield [(name, DeployedModel(name or "", model) if _is_of_ray(model) else model) for name, model in named]
+
+
+def _is_of_ray(model: object) -> bool:
+    """Whether it is a deployment of Ray Serve, bound or not; asked without importing Ray."""
+    return type(model).__module__.startswith("ray.serve.")
+
+
+def _named(models: list[Model] | Mapping[str, Model]) -> list[tuple[str | None, Any]]:
     if isinstance(models, Mapping):
         return list(models.items())
     if not isinstance(models, list):

@@ -7,17 +7,11 @@ from typing import Any
 from uuid import uuid4
 
 from mooring_runtime.eager import awaited, in_task
-from mooring_runtime.errors import (
-    InferenceError,
-    InvalidInput,
-    ModelNotReady,
-    NotSupported,
-    ServingError,
-)
+from mooring_runtime.errors import InferenceError, InvalidInput, ModelNotReady, ServingError, in_our_words
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
 from mooring_runtime.logging import trace_logger
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.model import InferenceVerb, Model, answered
+from mooring_runtime.model import InferenceVerb, Model
 from mooring_runtime.model_thread import ModelThread
 from mooring_runtime.schedule import priority_of
 from mooring_runtime.servable import Headers, ModelMetadata, TensorMetadata
@@ -88,44 +82,15 @@ class SdkServable:
 
     async def _call(self, body: Any, headers: Headers, verb: InferenceVerb) -> tuple[Any, Headers]:
         stages: dict[str, float] = {}
-
-        async def call() -> tuple[Any, Headers]:
-            try:
-                if not await self._may_answer():
-                    raise ModelNotReady(self._model.name)
-                if type(self._model).__call__ is Model.__call__:
-                    return await answered(self._model, body, headers, verb, stages)
-                return await in_task(lambda: self._model(body, headers, verb))
-            except ServingError:
-                raise
-            except Exception as exc:  # the edge of user code
-                raise _in_our_words(exc) from exc
-
         priority = priority_of(body.parameters) if isinstance(body, InferRequest) else 0
-        result, response_headers = await self._thread.run_eagerly(call, priority)
+        result, response_headers = await self._thread.run_eagerly(
+            lambda: called(self._model, body, headers, verb, stages), priority
+        )
         for stage, seconds in stages.items():
             self._metrics.stage(stage, self._model.name, seconds)
         if self._model.enable_latency_logging and trace_logger.isEnabledFor(logging.INFO):
             trace_logger.info("%s", latency_line(headers.get("x-request-id", "N.A."), stages))
-        if isinstance(result, AsyncIterator) or inspect.isgenerator(result):
-            result = self._told(self._thread.stream(result))
-        return result, response_headers
-
-    async def _may_answer(self) -> bool:
-        """As `is_ready`, on the model's thread; a predictor is not asked, since the request itself will show."""
-        if type(self._model).healthy is Model.healthy:
-            return self._model.ready
-        return bool(await awaited(self._model.healthy()))
-
-    async def _told(self, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """The pieces; what user code raises on the way is an error of ours, as for a whole answer."""
-        try:
-            async for piece in pieces:
-                yield piece
-        except ServingError:
-            raise
-        except Exception as exc:  # the edge of user code
-            raise _in_our_words(exc) from exc
+        return in_pieces(self._thread, result) or result, response_headers
 
     async def start(self) -> None:
         """Call the model's `start`, and its `load` when it is not ready yet."""
@@ -161,11 +126,44 @@ class SdkServable:
         self._let_go()
 
 
-def _in_our_words(exc: Exception) -> ServingError:
-    """What user code raised: NotImplementedError is something that the model does not have, all else its failure."""
-    if isinstance(exc, NotImplementedError):
-        return NotSupported(str(exc))
-    return InferenceError(f"{type(exc).__name__} : {exc}")
+async def called(
+    model: Model, body: Any, headers: Headers, verb: InferenceVerb, stages: dict[str, float]
+) -> tuple[Any, Headers]:
+    """One call of a model, on its thread; what it raises is told in our words.
+
+    Raises:
+        ModelNotReady: as the model says; a predictor is not asked, since the request itself will show.
+        ServingError: the model failed.
+    """
+    try:
+        asks = type(model).healthy is not Model.healthy
+        if not (await awaited(model.healthy()) if asks else model.ready):
+            raise ModelNotReady(model.name)
+        if type(model).__call__ is Model.__call__:
+            return await model.timed_call(body, headers, verb, stages)
+        return await in_task(lambda: model(body, headers, verb))
+    except ServingError:
+        raise
+    except Exception as exc:  # the edge of user code
+        raise in_our_words(exc) from exc
+
+
+def in_pieces(thread: ModelThread, result: Any) -> AsyncIterator[Any] | None:
+    """The pieces of a generator that a model answered; None where it answered a whole."""
+    if isinstance(result, AsyncIterator) or inspect.isgenerator(result):
+        return _told(thread.stream(result))
+    return None
+
+
+async def _told(pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """The pieces; what user code raises on the way is an error of ours, as for a whole answer."""
+    try:
+        async for piece in pieces:
+            yield piece
+    except ServingError:
+        raise
+    except Exception as exc:  # the edge of user code
+        raise in_our_words(exc) from exc
 
 
 def latency_line(request_id: str, stages: dict[str, float]) -> str:

@@ -83,3 +83,8 @@ def test_a_module_that_there_is_none_of_is_told_with_where_to_look(module: str, 
 def test_nothing_is_found_where_nothing_was_installed() -> None:
     done = python("import mooring_runtime, kserve")
     assert "No module named 'kserve'" in done.stderr
+
+
+def test_ray_that_is_not_installed_is_told_with_how_to_get_it() -> None:
+    done = python(INSTALL + "import sys; sys.modules['ray'] = None\nfrom kserve.ray import RayModel")
+    assert "ImportError: Models on Ray Serve need Ray: pip install 'mooring[ray]'." in done.stderr
