@@ -12,12 +12,14 @@ help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # torch first and pinned: unpinned it brings gigabytes of CUDA; torchvision without its own idea of torch.
-$(VENV)/.installed: pyproject.toml constraints.txt
+# Beside them, for tests/contract/test_one_process.py, the packages that we stand in for.
+$(VENV)/.installed: pyproject.toml constraints.txt tests/contract/peers.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check "$$(grep '^pip==' constraints.txt || echo 'pip>=25')"
 	$(BIN)/pip install -q -c constraints.txt "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/pip install -q --no-deps "$$(grep '^torchvision==' constraints.txt)"
 	$(BIN)/pip install -q -c constraints.txt -e '.[operator,agent,runtime,ray,dev]'
+	$(BIN)/pip install -q --no-deps --upgrade --target $(VENV)/peers -r tests/contract/peers.txt
 	@touch $@
 
 demo: $(VENV)/.installed  ## run the whole walk-through on this machine, no cluster needed
