@@ -23,7 +23,8 @@ from mooring_runtime.errors import StartupError
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.repository import ModelSource, Repository
-from mooring_runtime.rest_api.app import create_app, in_front
+from mooring_runtime.rest_api.app import create_app, in_front, is_bare
+from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.settings import Settings
 from mooring_runtime.threads import Threads
 from mooring_runtime.transports import Address, transports
@@ -83,10 +84,12 @@ async def running(
             chosen = models(threads, metrics)
             dataplane = DataPlane(Repository(chosen.source, tasks, metrics), metrics, chosen.strict)
             dataplane.repository.expect(chosen.at_start)
-            app = create_app(dataplane, threads, settings.enable_docs_url, settings.events)
+            inference = Inference(dataplane, threads, settings.events)
+            app = create_app(dataplane, inference, threads, settings.enable_docs_url)
+            direct = inference if front is None or is_bare(front) else None
             if front is not None:
                 app = in_front(front, app)
-            async with transports(settings, app, dataplane, threads, tasks) as address:
+            async with transports(settings, app, direct, dataplane, threads, tasks) as address:
                 if warm is not None:
                     tasks.create_task(threads.load(warm))
                 starting = tasks.create_task(_start_models(dataplane, chosen))

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import StartupError
 from mooring_runtime.logging import logger
 from mooring_runtime.rest_api.access_log import with_access_log
 from mooring_runtime.rest_api.bodies import guarding_bodies
+from mooring_runtime.rest_api.direct import Direct, answering_directly
 from mooring_runtime.rest_api.drain import closing_while_draining
+from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.rest_api.patience import impatient
 from mooring_runtime.settings import Settings
 from mooring_runtime.threads import Threads
@@ -60,10 +63,24 @@ def listen(host: str, port: int) -> socket.socket:
 
 @asynccontextmanager
 async def transports(
-    settings: Settings, app: FastAPI, dataplane: DataPlane, threads: Threads, tasks: asyncio.TaskGroup
+    settings: Settings,
+    app: FastAPI,
+    inference: Inference | None,
+    dataplane: DataPlane,
+    threads: Threads,
+    tasks: asyncio.TaskGroup,
 ) -> AsyncIterator[Address]:
-    """Both transports for the block; on the way out they stop accepting and finish what is in flight, together."""
-    async with _rest_server(settings, app, dataplane, tasks) as (http, http_port):
+    """Both transports for the block; on the way out they stop accepting and finish what is in flight, together.
+
+    Args:
+        settings: How to run.
+        app: The REST API.
+        inference: Answers requests of models in `app`'s place where nothing of the user's stands before it.
+        dataplane: Answers over gRPC; tells when the server drains.
+        threads: Where large messages are parsed.
+        tasks: Owns what runs for as long as the server does.
+    """
+    async with _rest_server(settings, app, inference, dataplane, tasks) as (http, http_port):
         if not settings.enable_grpc:
             yield Address(settings.host, http_port, None)
             return
@@ -80,12 +97,15 @@ async def transports(
 
 @asynccontextmanager
 async def _rest_server(
-    settings: Settings, app: FastAPI, dataplane: DataPlane, tasks: asyncio.TaskGroup
+    settings: Settings, app: FastAPI, inference: Inference | None, dataplane: DataPlane, tasks: asyncio.TaskGroup
 ) -> AsyncIterator[tuple[uvicorn.Server, int]]:
     guarded = guarding_bodies(app, settings.max_body_bytes)
+    protocol: type[HttpToolsProtocol] = HttpToolsProtocol
+    if inference is not None and settings.access_log_format is None:
+        protocol = answering_directly(protocol, Direct(inference, dataplane, settings.max_body_bytes))
     config = uvicorn.Config(
         with_access_log(closing_while_draining(guarded, dataplane), settings.access_log_format),
-        http=impatient(settings.client_timeout_s),
+        http=impatient(protocol, settings.client_timeout_s),
         log_config=None,
         access_log=settings.access_log_format is None and logging.getLogger("uvicorn.access").hasHandlers(),
         lifespan="off",

@@ -12,7 +12,9 @@ from prometheus_client import CollectorRegistry
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.rest_api.app import create_app
+from mooring_runtime.rest_api.cloud_events import Attributes
 from mooring_runtime.rest_api.errors import STATUS
+from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.rest_api.openapi import document
 from mooring_runtime.rest_api.operations import JSON, Operation, operations
 from mooring_runtime.rest_api.schemas import SCHEMAS
@@ -34,7 +36,8 @@ def test_every_schema_is_used() -> None:
 
 def test_it_describes_what_is_routed_and_nothing_else() -> None:
     dataplane = DataPlane(None, Metrics(CollectorRegistry()))  # type: ignore[arg-type] # nobody asks it
-    app = create_app(dataplane, Threads.for_cpus(1))
+    threads = Threads.for_cpus(1)
+    app = create_app(dataplane, Inference(dataplane, threads, Attributes()), threads)
     routed = get_openapi(title="", version="", routes=app.routes)["paths"]
     described = {(each.method, each.path) for each in operations() if each.method != "head"}
     assert described == {(method, path) for path, methods in routed.items() for method in methods}

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mooring_runtime.dataplane import SERVER_NAME, DataPlane
-from mooring_runtime.rest_api.cloud_events import Attributes
 from mooring_runtime.rest_api.docs import add_docs
+from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.rest_api.openapi import document
 from mooring_runtime.rest_api.routes import answer_other_methods
 from mooring_runtime.rest_api.v1 import v1_router
@@ -18,8 +18,6 @@ from mooring_runtime.rest_api.v2_extensions import v2_extensions_router
 from mooring_runtime.rest_api.v2_streams import v2_streams_router
 from mooring_runtime.threads import Threads
 
-EVENTS = Attributes()
-
 
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
@@ -27,14 +25,14 @@ class _Application(FastAPI):
         return document(self.title, self.version)
 
 
-def create_app(dataplane: DataPlane, threads: Threads, docs: bool = False, events: Attributes = EVENTS) -> FastAPI:
+def create_app(dataplane: DataPlane, inference: Inference, threads: Threads, docs: bool = False) -> FastAPI:
     """An application over `dataplane`.
 
     Args:
-        dataplane: Answers.
+        dataplane: Answers about server and models.
+        inference: Answers the requests of models.
         threads: Where large bodies are parsed.
         docs: Whether `/docs` shows the API.
-        events: What answers to CloudEvents say of themselves.
     """
     app = _Application(
         title=f"{SERVER_NAME} runtime",
@@ -42,10 +40,10 @@ def create_app(dataplane: DataPlane, threads: Threads, docs: bool = False, event
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(v1_router(dataplane, threads, events))
+    app.include_router(v1_router(dataplane, inference))
     app.include_router(v2_extensions_router(dataplane))
-    app.include_router(v2_router(dataplane, threads))
-    app.include_router(v2_streams_router(dataplane, threads))
+    app.include_router(v2_router(dataplane, inference))
+    app.include_router(v2_streams_router(dataplane, inference, threads))
 
     async def metrics(request: Request) -> Response:
         """Prometheus metrics."""
@@ -63,3 +61,8 @@ def in_front(front: FastAPI, app: FastAPI) -> FastAPI:
     """Put `front`'s middleware and routes before `app`: what `front` has no route for, `app` answers."""
     front.router.default = app
     return front
+
+
+def is_bare(front: FastAPI) -> bool:
+    """Whether an application has nothing that could act on a request that another one answers."""
+    return not front.user_middleware and not front.routes

@@ -1,12 +1,28 @@
 """A client that hangs up no longer waits: its request leaves the queue."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from mooring_runtime.rest_api.answer import Answer, response_of
+from mooring_runtime.servable import Headers
 
 T = TypeVar("T")
+
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's number; nobody reads it but the metrics of a proxy."""
+
+
+async def respond(request: Request, call: Callable[[bytes, Headers], Coroutine[Any, Any, Answer]]) -> Response:
+    """Read the body, and answer what `call` makes of it and of the headers, unless the client goes away."""
+    body = await request.body()
+    try:
+        return response_of(await while_connected(request, call(body, dict(request.headers))))
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

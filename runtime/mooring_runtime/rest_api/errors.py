@@ -5,7 +5,6 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
@@ -23,6 +22,8 @@ from mooring_runtime.errors import (
     ServingError,
 )
 from mooring_runtime.logging import logger
+from mooring_runtime.rest_api.answer import Answer, json_answer, response_of
+from mooring_runtime.rest_api.disconnect import CLIENT_CLOSED_REQUEST
 
 STATUS: dict[type[ServingError], HTTPStatus] = {
     InvalidInput: HTTPStatus.BAD_REQUEST,
@@ -37,25 +38,26 @@ STATUS: dict[type[ServingError], HTTPStatus] = {
     InferenceError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
-CLIENT_CLOSED_REQUEST = 499
-"""nginx's number; nobody reads it but the metrics of a proxy."""
-
 _RETRY_SOON = {HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"}}
 
 
 def json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """`value` as a JSON body; numpy arrays are written as lists."""
-    body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, status, headers, media_type="application/json")
+    """As `json_answer`, for ASGI."""
+    return response_of(json_answer(value, status, headers))
 
 
-def error_response(exc: Exception) -> Response:
+def error_answer(exc: Exception) -> Answer:
     """What the client sees of `exc`. One that is not in the table is a bug: logged whole, told by type and text."""
     status = next((STATUS[kind] for kind in type(exc).__mro__ if kind in STATUS), None)
     if status is None:
         logger.error("Unexpected error", exc_info=exc)
-        return json_response({"error": f"{type(exc).__name__} : {exc}"}, HTTPStatus.INTERNAL_SERVER_ERROR)
-    return json_response({"error": str(exc)}, status, _RETRY_SOON.get(status))
+        return json_answer({"error": f"{type(exc).__name__} : {exc}"}, HTTPStatus.INTERNAL_SERVER_ERROR)
+    return json_answer({"error": str(exc)}, status, _RETRY_SOON.get(status))
+
+
+def error_response(exc: Exception) -> Response:
+    """As `error_answer`, for ASGI."""
+    return response_of(error_answer(exc))
 
 
 def answering_errors(endpoint: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:

@@ -9,8 +9,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from mooring_runtime.rest_api.disconnect import while_connected
-from mooring_runtime.rest_api.errors import CLIENT_CLOSED_REQUEST, error_response
+from mooring_runtime.rest_api.disconnect import CLIENT_CLOSED_REQUEST, while_connected
+from mooring_runtime.rest_api.errors import error_response
 
 T = TypeVar("T")
 

@@ -11,14 +11,14 @@ TIMED_OUT = (
 )
 
 
-def impatient(client_timeout_s: float) -> type[asyncio.Protocol]:
-    """Make an HTTP protocol for uvicorn, which answers 408 and hangs up on a client that keeps it waiting.
+def impatient(base: type[HttpToolsProtocol], client_timeout_s: float) -> type[HttpToolsProtocol]:
+    """Make an HTTP protocol for uvicorn of another one: it answers 408 and hangs up on a client that keeps it waiting.
 
     A connection has `client_timeout_s` to send its first headers, a request the same for its own; a body may not pause
     for longer. Idle connections between requests are uvicorn's (`timeout_keep_alive`).
     """
 
-    class Impatient(HttpToolsProtocol):
+    class Impatient(base):  # type: ignore[valid-type, misc]  # a class of which we make one
         _timer: asyncio.TimerHandle | None = None
         _heard_s = 0.0
 

@@ -1,28 +1,27 @@
 """The Open Inference Protocol over REST, with the repository extension."""
 
+from functools import partial
+
 import orjson
 from fastapi import APIRouter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InvalidInput
-from mooring_runtime.infer_type import InferRequest
-from mooring_runtime.rest_api.disconnect import while_connected
-from mooring_runtime.rest_api.errors import CLIENT_CLOSED_REQUEST, json_response
-from mooring_runtime.rest_api.raw_body import is_raw, raw_request
+from mooring_runtime.rest_api.disconnect import respond
+from mooring_runtime.rest_api.errors import json_response
+from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.rest_api.routes import add_routes
-from mooring_runtime.rest_api.v2_wire import HEADER_LENGTH, parse_request, render_response
 from mooring_runtime.servable import TensorMetadata
-from mooring_runtime.threads import Threads
 
 
 class V2Endpoints:
     """The handlers; each answers a response and raises domain errors."""
 
-    def __init__(self, dataplane: DataPlane, threads: Threads) -> None:
+    def __init__(self, dataplane: DataPlane, inference: Inference) -> None:
         self._dataplane = dataplane
-        self._threads = threads
+        self._inference = inference
 
     async def server_metadata(self, request: Request) -> Response:
         """Server metadata."""
@@ -61,24 +60,10 @@ class V2Endpoints:
         return json_response({"name": model_name, "ready": True})
 
     async def infer(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
-        """Inference; bodies are JSON whatever their content type, JSON and raw tensors, or nothing but data."""
-        infer_request = await self._request(request, model_name, model_version)
-        work = self._dataplane.infer(model_name, model_version, infer_request, dict(request.headers), "v2")
-        try:
-            response, extra_headers = await while_connected(request, work)
-        except ClientDisconnect:
-            return Response(status_code=CLIENT_CLOSED_REQUEST)
-        size = sum(output.as_numpy().nbytes for output in response.outputs)
-        content, headers = await self._threads.code(size, render_response, response, infer_request)
-        return Response(content, headers={**extra_headers, **headers})
-
-    async def _request(self, request: Request, model_name: str, model_version: str | None) -> InferRequest:
-        body = await request.body()
-        header_length, content_type = request.headers.get(HEADER_LENGTH), request.headers.get("content-type", "")
-        if is_raw(header_length, content_type):
-            _, metadata = await self._dataplane.model_metadata(model_name, model_version)
-            return raw_request(body, content_type, model_name, metadata.inputs)
-        return await self._threads.code(len(body), parse_request, body, header_length, model_name)
+        """Inference."""
+        return await respond(
+            request, partial(self._inference.infer, model_name=model_name, model_version=model_version)
+        )
 
     async def index(self, request: Request) -> Response:
         """Repository index; `{"ready": true}` leaves out what is not ready."""
@@ -110,9 +95,9 @@ def _tensor(tensor: TensorMetadata) -> dict[str, object]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
 
 
-def v2_router(dataplane: DataPlane, threads: Threads) -> APIRouter:
+def v2_router(dataplane: DataPlane, inference: Inference) -> APIRouter:
     """The routes, as a table."""
-    v2 = V2Endpoints(dataplane, threads)
+    v2 = V2Endpoints(dataplane, inference)
     model, version = "/v2/models/{model_name}", "/v2/models/{model_name}/versions/{model_version}"
     routes = (
         ("GET", "/v2", v2.server_metadata),

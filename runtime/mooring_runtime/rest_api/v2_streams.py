@@ -16,13 +16,12 @@ from starlette.responses import Response
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InferenceError, InvalidInput
 from mooring_runtime.infer_type import InferRequest, InferResponse
-from mooring_runtime.rest_api.disconnect import while_connected
-from mooring_runtime.rest_api.errors import CLIENT_CLOSED_REQUEST
+from mooring_runtime.rest_api.disconnect import CLIENT_CLOSED_REQUEST, while_connected
 from mooring_runtime.rest_api.events import events
 from mooring_runtime.rest_api.generate import generate_document, generate_request
-from mooring_runtime.rest_api.raw_body import is_raw, raw_request
+from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.rest_api.routes import add_routes
-from mooring_runtime.rest_api.v2_wire import HEADER_LENGTH, parse_request, read_document, render_response
+from mooring_runtime.rest_api.v2_wire import HEADER_LENGTH, read_document, render_response
 from mooring_runtime.threads import Threads
 
 Write = Callable[[InferResponse], tuple[bytes, dict[str, str]]]
@@ -32,13 +31,16 @@ Write = Callable[[InferResponse], tuple[bytes, dict[str, str]]]
 class V2Streams:
     """The handlers; each answers a response and raises domain errors."""
 
-    def __init__(self, dataplane: DataPlane, threads: Threads) -> None:
+    def __init__(self, dataplane: DataPlane, inference: Inference, threads: Threads) -> None:
         self._dataplane = dataplane
+        self._inference = inference
         self._threads = threads
 
     async def infer_stream(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
         """Inference, answered by an event for each piece that the model makes of it."""
-        infer_request = await self._infer_request(request, model_name, model_version)
+        infer_request = await self._inference.request(
+            await request.body(), dict(request.headers), model_name, model_version
+        )
         return await self._events(request, infer_request, model_version, _without_raw(model_name))
 
     async def generate(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
@@ -83,18 +85,12 @@ class V2Streams:
         body = await request.body()
         document, _ = await self._threads.code(len(body), read_document, body, request.headers.get(HEADER_LENGTH))
         if _holds_tensors(document):
-            return await self._infer_request(request, model_name, model_version), None
+            return await self._inference.request(
+                await request.body(), dict(request.headers), model_name, model_version
+            ), None
         _, metadata = await self._dataplane.model_metadata(model_name, model_version)
         infer_request = generate_request(document, model_name, metadata.inputs)
         return infer_request, _by_name(infer_request.id)
-
-    async def _infer_request(self, request: Request, model_name: str, model_version: str | None) -> InferRequest:
-        body = await request.body()
-        header_length, content_type = request.headers.get(HEADER_LENGTH), request.headers.get("content-type", "")
-        if is_raw(header_length, content_type):
-            _, metadata = await self._dataplane.model_metadata(model_name, model_version)
-            return raw_request(body, content_type, model_name, metadata.inputs)
-        return await self._threads.code(len(body), parse_request, body, header_length, model_name)
 
 
 def _holds_tensors(document: dict[str, Any]) -> bool:
@@ -136,9 +132,9 @@ async def _only(pieces: AsyncGenerator[InferResponse, None]) -> InferResponse:
         return response
 
 
-def v2_streams_router(dataplane: DataPlane, threads: Threads) -> APIRouter:
+def v2_streams_router(dataplane: DataPlane, inference: Inference, threads: Threads) -> APIRouter:
     """The routes, as a table."""
-    v2 = V2Streams(dataplane, threads)
+    v2 = V2Streams(dataplane, inference, threads)
     endpoints = (("infer_stream", v2.infer_stream), ("generate", v2.generate), ("generate_stream", v2.generate_stream))
     model, version = "/v2/models/{model_name}", "/v2/models/{model_name}/versions/{model_version}"
     router = APIRouter(tags=["v2 streams"])
