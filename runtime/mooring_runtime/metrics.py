@@ -57,6 +57,9 @@ class Metrics:
         self.load_seconds = Histogram(
             "mooring_runtime_load_seconds", "Loading and warming up a model", ["outcome"], registry=registry
         )
+        self.loop_lag_seconds = Histogram(
+            "mooring_runtime_loop_lag_seconds", "How long the event loop took to turn", registry=registry
+        )
         self._stages = {
             stage: Histogram(f"request_{stage}_seconds", f"Time in {stage}", ["model_name"], registry=registry)
             for stage in ("preprocess", "predict", "postprocess", "explain")

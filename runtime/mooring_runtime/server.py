@@ -21,6 +21,7 @@ from mooring_runtime.cpu_limit import cpu_count
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import StartupError
 from mooring_runtime.logging import logger
+from mooring_runtime.loop_watch import LoopWatch
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.repository import ModelSource, Repository
 from mooring_runtime.rest_api.app import create_app, in_front, is_bare
@@ -79,6 +80,7 @@ async def running(
         front: An application of the user's, whose middleware and routes stand before ours.
     """
     threads, metrics = Threads.for_cpus(cpu_count()), new_metrics()
+    watch = LoopWatch(metrics.loop_lag_seconds.observe)
     try:
         async with asyncio.TaskGroup() as tasks:
             chosen = models(threads, metrics)
@@ -100,6 +102,7 @@ async def running(
                     starting.cancel()
             await dataplane.repository.close()
     finally:
+        watch.stop()
         threads.shut_down()
 
 
