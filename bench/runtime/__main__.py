@@ -4,21 +4,23 @@ Give options by ARGS: `make bench-runtime ARGS="--only identity,grpc"`.
 """
 
 import argparse
+import platform
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
 from e2e.target import ROOT
 
 from bench.report import machine
 from bench.runtime import ghz, inputs, record, wrk
-from bench.runtime.measure import Generators, Length, measure
+from bench.runtime.measure import Generators, Length, Place, measure, measure_limits
 from bench.runtime.page import markdown
 from bench.runtime.peers import KSERVE, MLSERVER
 from bench.runtime.record import RESULTS, Measured, Stamp
-from bench.runtime.scenarios import SCENARIOS
+from bench.runtime.scenarios import GPU, SCENARIOS
 from mooring_runtime.cpu_limit import cpu_count
 
 FULL_LENGTH, QUICK_LENGTH = Length(3, 3), Length(1, 1)
@@ -38,17 +40,26 @@ def _parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _stamp(length: Length, threads: int) -> Stamp:
+def _processor(of_gpu: bool) -> str:
+    """Its name."""
+    if of_gpu:
+        return torch.cuda.get_device_name()
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _stamp(length: Length, threads: int, of_gpu: bool) -> Stamp:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     peers = {"KServe": KSERVE.release(), "MLServer": MLSERVER.release()}
     when = f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
-    return Stamp(when, commit.strip(), machine(), threads, length.seconds, length.rounds, peers)
+    return Stamp(when, commit.strip(), machine(), _processor(of_gpu), threads, length.seconds, length.rounds, peers)
 
 
 def main() -> None:
     """Measure, report."""
     options = _parsed()
-    length, threads = QUICK_LENGTH if options.quick else FULL_LENGTH, cpu_count()
+    length, cpus = QUICK_LENGTH if options.quick else FULL_LENGTH, cpu_count()
+    no_gpu = "" if torch.cuda.is_available() else f"Skipped: torch {torch.__version__} sees no GPU on this machine."
     generators = Generators(wrk.find(), ghz.find())
     for peer in (KSERVE, MLSERVER):
         peer.install()
@@ -56,15 +67,15 @@ def main() -> None:
     measured = {} if options.quick else record.read(file)
     with tempfile.TemporaryDirectory(prefix="mooring-bench-") as name:
         made = inputs.write(Path(name))
-        environ = {"TORCH_HOME": str(made.torch_home), "OMP_NUM_THREADS": str(threads)}
         for key in options.only:
-            folder = Path(name) / key
-            folder.mkdir()
-            scenario, stamp = SCENARIOS[key](made), _stamp(length, threads)
-            measured[key] = Measured(
-                scenario.title, stamp, list(measure(scenario, generators, environ, folder, length))
-            )
-    page = markdown([measured[key] for key in SCENARIOS if key in measured], made.jpeg_bytes)
+            if key in GPU and no_gpu:
+                print(f"{key}: {no_gpu}", flush=True)
+                continue
+            place, scenario = Place(made, Path(name) / key, cpus), SCENARIOS[key](made)
+            place.folder.mkdir()
+            stamp, runs = _stamp(length, cpus, key in GPU), measure(scenario, generators, place, length)
+            measured[key] = Measured(scenario.title, stamp, runs, measure_limits(scenario, place, length))
+    page = markdown([measured[key] for key in SCENARIOS if key in measured], made.jpeg_bytes, no_gpu)
     if not options.quick:
         record.write(file, measured)
         (RESULTS / "runtime.md").write_text(page)

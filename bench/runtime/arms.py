@@ -24,6 +24,14 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Work:
+    """What the bundled backend computes."""
+
+    what: Literal["image", "tensor"]
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
 class Label:
     """What the page says of a server."""
 
@@ -33,8 +41,8 @@ class Label:
     target: Target | None = None
     logs: bool = True
     """Those that log each request are compared with each other, and those that do not."""
-    limit: str = ""
-    """The in-process limit that it is measured against (`limits.LIMITS`)."""
+    work: Work | None = None
+    """What it does for a request: the limit without a server (`limit.py`) is that of the same."""
 
     @property
     def title(self) -> str:
@@ -69,10 +77,10 @@ def same_file(file: Path, model: str, what: str, target: Target | None = None, q
     return Arm(Label("ours", what, target, not quiet), command)
 
 
-def bundled(made: Inputs, target: Target | None, limit: str, device: str = "cpu") -> Arm:
+def bundled(made: Inputs, work: Work, target: Target | None = None) -> Arm:
     """Ours with its own AlexNet, which needs no code."""
-    options = ("--model_dir", str(made.model_dir), "--device", device, "--model_name", "alexnet")
-    return Arm(Label("ours", "bundled backend", target, limit=limit), (*OURS, *options, *PORTS))
+    options = ("--model_dir", str(made.model_dir), "--device", work.device, "--model_name", "alexnet")
+    return Arm(Label("ours", "bundled backend", target, work=work), (*OURS, *options, *PORTS))
 
 
 def mlserver(folder: str) -> Arm:

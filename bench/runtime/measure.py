@@ -1,28 +1,22 @@
 """Loads the servers of a scenario in turns, and reads what each of them gave and took."""
 
-import json
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
-
-import grpc
-import numpy as np
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 from bench.meters import machine_cpu_s
-from bench.runtime import ghz, wrk
+from bench.runtime import answers, ghz, limit, wrk
 from bench.runtime.arms import Arm
+from bench.runtime.inputs import Inputs
 from bench.runtime.load import FINISH_S, Load, Question
 from bench.runtime.probe import Probe
-from bench.runtime.rows import CONNECTIONS, FULL, Run, middle
+from bench.runtime.rows import CONNECTIONS, FULL, Limit, Run, middle
 from bench.runtime.scenarios import Scenario
-from bench.runtime.servers import Server, ask, serving
-from mooring_runtime import InferResponse
-from mooring_runtime.datatypes import Array
-from mooring_runtime.grpc_api.messages import message
+from bench.runtime.servers import Server, serving
 
 
 @dataclass(frozen=True)
@@ -31,6 +25,20 @@ class Length:
 
     seconds: int
     rounds: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """What all servers of a scenario share."""
+
+    made: Inputs
+    folder: Path
+    cpus: int
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """Of every process."""
+        return {"TORCH_HOME": str(self.made.torch_home), "OMP_NUM_THREADS": str(self.cpus)}
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Generators:
         """Send for `seconds`, wait for the last answers.
 
         Raises:
-            SystemExit: nothing was answered.
+            SystemExit: there were errors alone, or no end.
         """
         if question.by_grpc:
             running = ghz.start(self.ghz, server.grpc_port, question, connections, seconds)
@@ -62,67 +70,59 @@ class Generators:
             raise SystemExit(str(exc)) from None
 
 
-def measure(
-    scenario: Scenario, generators: Generators, environ: Mapping[str, str], folder: Path, length: Length
-) -> Iterator[Run]:
+def measure(scenario: Scenario, generators: Generators, place: Place, length: Length) -> list[Run]:
     """Start a scenario's servers, compare their answers, load them in turns."""
     with ExitStack() as stack:
         running = [
-            (arm, stack.enter_context(serving(arm, environ, folder / str(number))))
+            (arm, stack.enter_context(serving(arm, place.environ, place.folder / str(number))))
             for number, arm in enumerate(scenario.arms)
         ]
-        _compare_answers(scenario.question, running)
+        answers.compare(scenario.question, running)
         for _, server in running:  # warms up
             generators.load(server, scenario.question, 8, 1)
-        for connections in CONNECTIONS:
-            rounds = [
-                [_run(scenario, generators, *each, connections, length.seconds) for each in running]
-                for _ in range(length.rounds)
-            ]
-            for runs in zip(*rounds, strict=True):
-                run = middle(runs)
-                print(f"{scenario.title}: {' | '.join(run.cells())}", flush=True)
-                yield run
+        return list(_in_turns(scenario, generators, running, length))
+
+
+def measure_limits(scenario: Scenario, place: Place, length: Length) -> dict[str, Limit]:
+    """What each arm that batches could do without a server, by its title."""
+    found: dict[str, Limit] = {}
+    for label in (arm.label for arm in scenario.arms):
+        if label.work:
+            found[label.title] = limit.measure(label.work, place.made, place.cpus, length.seconds / 2, place.environ)
+            print(f"{scenario.title}: {label.title}: {found[label.title]}", flush=True)
+    return found
+
+
+def _in_turns(
+    scenario: Scenario, generators: Generators, running: Sequence[tuple[Arm, Server]], length: Length
+) -> Iterator[Run]:
+    for connections in CONNECTIONS:
+        rounds = [
+            [_run(scenario, generators, *each, connections, length.seconds) for each in running]
+            for _ in range(length.rounds)
+        ]
+        for runs in zip(*rounds, strict=True):
+            run = middle(runs)
+            print(f"{scenario.title}: {' | '.join(run.cells())}", flush=True)
+            yield run
 
 
 def _run(scenario: Scenario, generators: Generators, arm: Arm, server: Server, connections: int, seconds: int) -> Run:
-    before, client, machine, begun = server.usage(), _children_cpu_s(), machine_cpu_s(), time.monotonic()
+    before, client, bench, machine = server.usage(), _cpu_s(RUSAGE_CHILDREN), _cpu_s(RUSAGE_SELF), machine_cpu_s()
+    begun = time.monotonic()
     probe = Probe(server.http_port) if scenario.is_probed and connections == FULL else None
     if probe:
         probe.start()
     seen = generators.load(server, scenario.question, connections, seconds)
     spent, wall = server.usage() - before, time.monotonic() - begun
-    health = probe.seen(wall) if probe else None
-    of_client = _children_cpu_s() - client
-    others = max(0.0, machine_cpu_s() - machine - spent.cpu_s - of_client) / wall
+    of_client = _cpu_s(RUSAGE_CHILDREN) - client
+    ours = spent.cpu_s + of_client + _cpu_s(RUSAGE_SELF) - bench
+    others = max(0.0, machine_cpu_s() - machine - ours) / wall
+    health = probe.seen(wall) if probe else None  # its last answer may take long
     return Run(arm.label, connections, seen, spent.cpu_s / wall, spent.memory_bytes, of_client / wall, others, health)
 
 
-def _children_cpu_s() -> float:
-    """CPU time of the load generators that ended; the servers end later than they are asked."""
-    spent = getrusage(RUSAGE_CHILDREN)
+def _cpu_s(whose: int) -> float:
+    """CPU time of this process, or of the load generators that ended; the servers end later than they are asked."""
+    spent = getrusage(whose)
     return spent.ru_utime + spent.ru_stime
-
-
-def _compare_answers(question: Question, running: Sequence[tuple[Arm, Server]]) -> None:
-    first: Array | None = None
-    for arm, server in running:
-        answer = _answer(question, server, arm.label.title)
-        first = answer if first is None else first
-        if answer.size != first.size or not np.allclose(answer, first, 1e-4, 1e-4):
-            raise SystemExit(f"{arm.label.title} answers {answer}, not {first}: there is nothing to compare.")
-
-
-def _answer(question: Question, server: Server, title: str) -> Array:
-    """The numbers of its answer, flat."""
-    body = question.body.read_bytes()
-    if question.by_grpc:
-        with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
-            call = channel.unary_unary(f"/{question.path}", None, message("ModelInferResponse").FromString)
-            return InferResponse.from_grpc_message(call(body, timeout=FINISH_S)).outputs[0].as_numpy().ravel()
-    status, answer = ask(server.http_port, "POST", question.path, body, question.headers)
-    if status != 200:
-        raise SystemExit(f"{title} answers {status}: {answer[:300]!r}")
-    document = json.loads(answer)
-    numbers: Array = np.ravel(document["predictions"] if "predictions" in document else document["outputs"][0]["data"])
-    return numbers

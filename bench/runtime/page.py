@@ -8,11 +8,12 @@ from bench.runtime.inputs import SIZE
 from bench.runtime.record import Measured, Stamp
 
 
-def markdown(measured: Sequence[Measured], jpeg_bytes: int) -> str:
-    """The page."""
-    ratios = [row for each in measured for row in rows.ratios(each.title, each.runs)]
+def markdown(measured: Sequence[Measured], jpeg_bytes: int, no_gpu: str) -> str:
+    """The page; `no_gpu` says why there is no table of one."""
+    ratios = [row for each in measured for row in rows.ratios(each.title, each.stamp.processor, each.runs)]
+    limits = [row for each in measured for row in rows.limits(each.title, each.runs, each.limits)]
     health = [row for each in measured for row in rows.health(each.title, each.runs)]
-    sections = "\n\n".join(_section(each) for each in measured)
+    sections = "\n\n".join([*(_section(each) for each in measured), *([f"## GPU\n\n{no_gpu}"] if no_gpu else [])])
     return f"""# Runtime: ours beside KServe and MLServer
 
 `make bench-runtime` writes this page; each scenario has all its servers in one run, with the same client, inputs,
@@ -22,6 +23,14 @@ of the machine took more than {rows.QUIET_CPUS:g} CPUs in either row, so that th
 ## Ours / theirs, at {rows.FULL} connections
 
 {table(rows.RATIOS, ratios)}
+
+## Ours beside what the machine does without a server
+
+The same backend in a process of its own, with as many CPUs: it decodes what has been parsed already, stacks, computes
+and answers. Batches of 8, 16 and 32 are tried, with all CPUs for one batch and with a batch for each CPU; the fastest
+is the limit.
+
+{table(rows.LIMITS, limits)}
 
 ## `GET /v2/health/live` under full load
 

@@ -1,12 +1,12 @@
 """The figures behind the page, as a file beside it: a scenario that is measured again replaces its own alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter
 
-from bench.runtime.rows import Run
+from bench.runtime.rows import Limit, Run
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -19,6 +19,8 @@ class Stamp:
     """UTC, to the minute."""
     commit: str
     machine: str
+    processor: str
+    """The CPU, or the GPU where that computes."""
     threads: int
     """Of torch."""
     seconds: int
@@ -34,6 +36,8 @@ class Measured:
     title: str
     stamp: Stamp
     runs: Sequence[Run]
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    """By the titles of the servers."""
 
 
 _ADAPTER = TypeAdapter(dict[str, Measured], config=ConfigDict(ser_json_inf_nan="constants"))

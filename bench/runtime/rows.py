@@ -1,6 +1,7 @@
 """What one server did under one load, and the rows of the page that come of it."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.runtime.arms import Label
@@ -13,8 +14,10 @@ HEADER = (
     *("server", "connections", "requests/s", "min - max", "to the first", "p50 (ms)", "p99 (ms)", "errors"),
     *("server's CPUs", "RSS (MiB)", "client's CPUs", "others' CPUs"),
 )
-RATIOS = ("what", "of", "to", "requests/s", "to reach", "reached", "p99", "to reach", "reached")
+RATIOS = ("what", "of", "to", "on", "requests/s", "to reach", "reached", "p99", "to reach", "reached")
 HEALTH = ("what", "server", "answers", "p50 (ms)", "p99 (ms)", "to reach", "reached")
+LIMITS = ("what", "of", "requests/s", "limit", "found with", "share", "to reach", "reached")
+LEAST_SHARE = 0.85
 HEALTH_P99_S = 0.010
 QUIET_CPUS = 0.25
 """What processes outside the measurement may take; past that a figure decides nothing."""
@@ -55,6 +58,17 @@ class Run:
         return (*title, *figures, str(load.failed), *cost, f"{self.others_cpus:.2f}")
 
 
+@dataclass(frozen=True)
+class Limit:
+    """What the machine does without a server: the fastest of several ways (`limit.py`)."""
+
+    per_second: float
+    """Images, or tensors."""
+    batch: int
+    workers: int
+    """Threads that each decode and compute batches of their own, with an equal share of the CPUs."""
+
+
 def middle(rounds: Sequence[Run]) -> Run:
     """The round of the median throughput; errors of all of them, the worst probe, the worst disturbance."""
     ordered = sorted(rounds, key=lambda run: run.load.per_second)
@@ -72,7 +86,7 @@ def scenario(runs: Sequence[Run]) -> list[tuple[str, ...]]:
     return [run.cells(firsts.setdefault(run.connections, run)) for run in runs]
 
 
-def ratios(title: str, runs: Sequence[Run]) -> list[tuple[str, ...]]:
+def ratios(title: str, processor: str, runs: Sequence[Run]) -> list[tuple[str, ...]]:
     """Each run of ours at full load against each peer's that logs as much, in RATIOS' order."""
     full = [run for run in runs if run.connections == FULL]
     rows: list[tuple[str, ...]] = []
@@ -85,7 +99,21 @@ def ratios(title: str, runs: Sequence[Run]) -> list[tuple[str, ...]]:
             is_quiet = run.is_quiet and peer.is_quiet
             throughput = judged(divided(run.load.per_second, peer.load.per_second), "≥", least, is_quiet)
             p99 = judged(divided(run.load.p99_s, peer.load.p99_s), "≤", most, is_quiet)
-            rows.append((title, run.label.title, peer.label.title, *throughput, *p99))
+            rows.append((title, run.label.title, peer.label.title, processor, *throughput, *p99))
+    return rows
+
+
+def limits(title: str, runs: Sequence[Run], found: Mapping[str, Limit]) -> list[tuple[str, ...]]:
+    """Each run of ours at full load against what the machine does without a server, in LIMITS' order."""
+    rows: list[tuple[str, ...]] = []
+    for run in runs:
+        limit = found.get(run.label.title)
+        if run.connections == FULL and limit:
+            share = run.load.per_second / limit.per_second
+            how = f"batches of {limit.batch}, {limit.workers} at once"
+            figures = (f"{run.load.per_second:.1f}", f"{limit.per_second:.1f}", how, f"{share:.0%}")
+            reached = verdict(share >= LEAST_SHARE, run.is_quiet)
+            rows.append((title, run.label.title, *figures, f"≥ {LEAST_SHARE:.0%}", reached))
     return rows
 
 
@@ -103,8 +131,8 @@ def health(title: str, runs: Sequence[Run]) -> list[tuple[str, ...]]:
 
 
 def divided(ours: float, others: float) -> float | None:
-    """Their ratio; None where there is nothing to divide by."""
-    return ours / others if others else None
+    """Their ratio; None where one of them answered nothing."""
+    return ours / others if others and math.isfinite(ours) and math.isfinite(others) else None
 
 
 def judged(value: float | None, sign: str, wanted: float | None, is_quiet: bool) -> tuple[str, str, str]:

@@ -2,8 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from bench.runtime.arms import MODEL_FILE, PROGRAMS, Arm, Target, bundled, kserve, mlserver, same_file, same_folder
+from bench.runtime.arms import (
+    MODEL_FILE,
+    PROGRAMS,
+    Arm,
+    Target,
+    Work,
+    bundled,
+    kserve,
+    mlserver,
+    same_file,
+    same_folder,
+)
 from bench.runtime.inputs import Inputs
 from bench.runtime.load import Question
 
@@ -26,7 +38,7 @@ def _jpeg(made: Inputs) -> Scenario:
     arms = (
         kserve(MODEL_FILE, "alexnet", "model file"),
         same_file(MODEL_FILE, "alexnet", "same model file"),
-        bundled(made, Target(2.5, 0.5), "JPEG, exact"),
+        bundled(made, Work("image"), Target(2.5, 0.5)),
     )
     return Scenario("JPEG through v1 REST", Question(V1.format("alexnet"), made.image), arms, is_probed=True)
 
@@ -39,10 +51,29 @@ def _binary(made: Inputs) -> Scenario:
     arms = (
         kserve(ALEXNET, "alexnet", "model file"),
         same_file(ALEXNET, "alexnet", "same model file"),
-        bundled(made, Target(7), "tensor, exact"),
+        bundled(made, Work("tensor"), Target(7)),
     )
     question = Question(V2.format("alexnet"), made.tensor_binary, headers)
     return Scenario("FP32 tensor through binary v2 REST", question, arms, is_probed=True)
+
+
+def _on_gpu(made: Inputs, title: str, question: Question, what: Literal["image", "tensor"]) -> Scenario:
+    """Without targets: KServe's sample leaves its model on the CPU, so this peer is one that we moved to the GPU."""
+    arms = (
+        kserve(ALEXNET, "alexnet", "model file", environ={"BENCH_DEVICE": "cuda"}),
+        bundled(made, Work(what, "cuda")),
+    )
+    return Scenario(f"{title}, on the GPU", question, arms, is_probed=True)
+
+
+def _jpeg_gpu(made: Inputs) -> Scenario:
+    scenario = _jpeg(made)
+    return _on_gpu(made, scenario.title, scenario.question, "image")
+
+
+def _binary_gpu(made: Inputs) -> Scenario:
+    scenario = _binary(made)
+    return _on_gpu(made, scenario.title, scenario.question, "tensor")
 
 
 def _tensor_arms(made: Inputs, target: Target | None) -> tuple[Arm, ...]:
@@ -50,7 +81,7 @@ def _tensor_arms(made: Inputs, target: Target | None) -> tuple[Arm, ...]:
         kserve(ALEXNET, "alexnet", "model file"),
         mlserver("mlserver_alexnet"),
         same_folder("mlserver_alexnet"),
-        bundled(made, target, "tensor, exact"),
+        bundled(made, Work("tensor"), target),
     )
 
 
@@ -102,5 +133,9 @@ SCENARIOS: Mapping[str, Callable[[Inputs], Scenario]] = {
     "identity": _identity,
     "identity-v2": _identity_v2,
     "identity-grpc": _identity_grpc,
+    "jpeg-gpu": _jpeg_gpu,
+    "binary-gpu": _binary_gpu,
 }
 """By the names that `--only` takes."""
+GPU = frozenset({"jpeg-gpu", "binary-gpu"})
+"""Those that need one."""

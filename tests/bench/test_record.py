@@ -5,15 +5,15 @@ from bench.runtime.arms import Label, Target
 from bench.runtime.load import Load
 from bench.runtime.probe import summary
 from bench.runtime.record import Measured, Stamp, read, write
-from bench.runtime.rows import Run
+from bench.runtime.rows import Limit, Run
 
 RUN = Run(Label("ours", "bundled", Target(2.5, 0.5)), 32, Load(300, 1, 2.0, 0.1, 0.3), 1.5, 2**30, 0.1, 0.0)
-STAMP = Stamp("2026-11-27 18:00", "abc", "2 cores", 2, 3, 3, {"KServe": "0.21.0"})
+STAMP = Stamp("2026-11-27 18:00", "abc", "2 cores", "EPYC", 2, 3, 3, {"KServe": "0.21.0"})
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     probed = replace(RUN, health=summary([], 3, 1.0), spread=(100.0, 200.0))
-    measured = {"jpeg": Measured("JPEG", STAMP, [RUN, probed])}
+    measured = {"jpeg": Measured("JPEG", STAMP, [RUN, probed], {RUN.label.title: Limit(180, 16, 2)})}
     write(tmp_path / "runtime.json", measured)
     assert read(tmp_path / "runtime.json") == measured
 

@@ -1,19 +1,34 @@
-"""AlexNet behind KServe's SDK for tensors by v2: FP32 1x3x224x224 in, the five largest logits out.
+"""AlexNet behind KServe's SDK, as in `examples/custom-model`, and for tensors by v2, and on `$BENCH_DEVICE`.
 
-`$BENCH_DEVICE` is where it computes, the CPU when unset.
+FP32 1x3x224x224 in, or an image by v1; the five largest logits out.
 """
 
 import argparse
+import base64
+import io
 import os
+import warnings
+from typing import Any
 
 import torch
 from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer, model_server  # the peer's, or ours
 from kserve.utils.utils import generate_uuid
-from torchvision import models
+from PIL import Image
+from torchvision import models, transforms
+
+PREPROCESS = transforms.Compose(
+    [
+        transforms.Resize(256),
+        transforms.CenterCrop(224),
+        transforms.ToTensor(),
+        transforms.Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225]),
+    ]
+)
+warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # a raw tensor; it is only read
 
 
 class AlexNet(Model):  # type: ignore[misc]  # its base is whichever server runs it
-    """The network of `examples/custom-model/model.py`, which takes images."""
+    """torchvision's network, on the CPU unless told otherwise."""
 
     def load(self) -> bool:
         """Take the weights from torch's cache."""
@@ -23,13 +38,21 @@ class AlexNet(Model):  # type: ignore[misc]  # its base is whichever server runs
         return True
 
     @torch.inference_mode()
-    def predict(self, payload: InferRequest, headers: dict[str, str] | None = None) -> InferResponse:
+    def predict(self, payload: Any, headers: dict[str, str] | None = None) -> Any:
         """The five largest logits."""
-        batch = torch.from_numpy(payload.inputs[0].as_numpy().copy()).to(self.device)  # a raw tensor is read-only
-        values, _ = torch.topk(self.network(batch), 5)
+        by_v2 = isinstance(payload, InferRequest)
+        batch = torch.from_numpy(payload.inputs[0].as_numpy()) if by_v2 else self._image(payload)
+        values, _ = torch.topk(self.network(batch.to(self.device)), 5)
+        if not by_v2:
+            return {"predictions": values.flatten().tolist()}
         output = InferOutput("output-0", list(values.shape), "FP32")
         output.set_data_from_numpy(values.cpu().numpy(), binary_data=False)
         return InferResponse(generate_uuid(), self.name, [output])
+
+    def _image(self, payload: Any) -> torch.Tensor:
+        image = base64.b64decode(payload["instances"][0]["image"]["b64"])
+        batch: torch.Tensor = PREPROCESS(Image.open(io.BytesIO(image))).unsqueeze(0)
+        return batch
 
 
 if __name__ == "__main__":

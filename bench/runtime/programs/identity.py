@@ -3,14 +3,8 @@
 import argparse
 from typing import Any
 
-from kserve import (
-    InferOutput,
-    InferRequest,
-    InferResponse,
-    Model,
-    ModelServer,
-    model_server,
-)  # the peer's; ours by alias
+from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer, model_server  # the peer's, or ours
+from kserve.utils.utils import generate_uuid
 
 
 class Identity(Model):  # type: ignore[misc]  # its base is whichever server runs it
@@ -28,7 +22,7 @@ class Identity(Model):  # type: ignore[misc]  # its base is whichever server run
         (x,) = payload.inputs
         y = InferOutput("output-0", x.shape, x.datatype)
         y.set_data_from_numpy(x.as_numpy(), binary_data=False)
-        return InferResponse(payload.id, self.name, [y])
+        return InferResponse(payload.id or generate_uuid(), self.name, [y])
 
 
 if __name__ == "__main__":
