@@ -83,7 +83,7 @@ class FolderSource:
         limits = LaneLimits(
             settings.max_waiting or self.max_waiting,
             backend.max_batch_rows,
-            settings.concurrency or self.concurrency,
+            settings.concurrency or max(self.concurrency, backend.concurrency),
             delay_ms / 1000,
         )
         return BackendServable(name, backend, limits, self.threads, self.metrics)

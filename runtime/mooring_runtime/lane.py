@@ -3,14 +3,19 @@
 A lane owns no thread. While jobs wait it borrows one of a shared executor, so that five hundred idle models cost no
 thread, and a model that hangs holds one thread and nobody else's queue. Batches form from what waited while the last
 one ran: an idle model answers at once, a busy one fills its batches by itself.
+
+Jobs that are still being made (an image being decoded) are announced. A batch waits for them, since the CPUs work for
+it meanwhile, but never longer than the last batch took: that bounds what the wait may cost an answer.
 """
 
 import asyncio
+import math
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mooring_runtime.errors import InferenceError, QueueFull
@@ -24,7 +29,7 @@ R = TypeVar("R")
 class _Entry(Generic[J, R]):
     job: J
     done: asyncio.Future[R]
-    since: float = field(default_factory=time.perf_counter)
+    since: float
 
     @property
     def batch_key(self) -> Hashable | None:
@@ -44,7 +49,7 @@ class LaneLimits:
     """How much a lane takes on."""
 
     max_waiting: int = 256
-    """Jobs that may wait; one more is refused."""
+    """Jobs that may wait or be in the making; one more is refused."""
     max_batch_rows: int = 1
     """Rows that run together at most; a larger job runs alone."""
     concurrency: int = 1
@@ -62,6 +67,8 @@ class Lane(Generic[J, R]):
         executor: Where `run` runs; shared by all lanes.
         limits: How much to take on.
         observe: Called on the loop after each batch with (rows, seconds that its oldest job waited).
+        busy: Entered by a thread while it serves this lane.
+        clock: Seconds, from any beginning.
     """
 
     def __init__(
@@ -71,15 +78,22 @@ class Lane(Generic[J, R]):
         executor: Executor,
         limits: LaneLimits,
         observe: Callable[[int, float], None] = lambda rows, waited_s: None,
+        busy: Callable[[], AbstractContextManager[object]] = nullcontext,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._name = name
         self._run = run
         self._executor = executor
         self._limits = limits
         self._observe = observe
-        self._lock = threading.Condition()  # guards the next two: the loop puts, threads take
+        self._busy = busy
+        self._clock = clock
+        self._lock = threading.Condition()  # guards what follows: the loop puts, threads take
         self._waiting: Waiting[_Entry[J, R]] = Waiting()
-        self._running = 0
+        self._coming = 0  # jobs in the making
+        self._running = 0  # threads that serve this lane,
+        self._filling = 0  # and those of them whose batch is not taken yet
+        self._last_took_s = 0.0
 
     @property
     def waiting(self) -> int:
@@ -93,11 +107,38 @@ class Lane(Generic[J, R]):
             QueueFull: as many jobs wait as may.
             Exception: whatever `run` answered for this job.
         """
-        loop = asyncio.get_running_loop()
-        entry: _Entry[J, R] = _Entry(job, loop.create_future())
         with self._lock:
-            if len(self._waiting) >= self._limits.max_waiting:
-                raise QueueFull(self._name, self._limits.max_waiting)
+            self._check_room()
+        return await self._queued(job)
+
+    async def submit_made(self, make: Callable[[], Awaitable[J]]) -> R:
+        """As `submit`, of the job that `make` answers; the lane knows that it is coming.
+
+        Raises:
+            QueueFull: as many jobs wait or are in the making as may; `make` is not called.
+            Exception: whatever `make` raised, or `run` answered for this job.
+        """
+        with self._lock:
+            self._check_room()
+            self._coming += 1
+        try:
+            job = await make()
+        except BaseException:
+            with self._lock:
+                self._coming -= 1
+                self._lock.notify_all()
+            raise
+        return await self._queued(job, was_coming=True)
+
+    def _check_room(self) -> None:
+        if len(self._waiting) + self._coming >= self._limits.max_waiting:
+            raise QueueFull(self._name, self._limits.max_waiting)
+
+    async def _queued(self, job: J, was_coming: bool = False) -> R:
+        loop = asyncio.get_running_loop()
+        entry: _Entry[J, R] = _Entry(job, loop.create_future(), self._clock())
+        with self._lock:
+            self._coming -= was_coming
             self._waiting.put(entry)
             self._lock.notify_all()
             start = self._running < self._limits.concurrency
@@ -116,10 +157,13 @@ class Lane(Generic[J, R]):
 
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread: run batches until nothing waits."""
-        while batch := self._take():
-            waited_s = time.perf_counter() - min(entry.since for entry in batch)
-            results = self._results([entry.job for entry in batch])
-            loop.call_soon_threadsafe(self._deliver, batch, results, waited_s)
+        with self._busy():
+            while batch := self._take():
+                began = self._clock()
+                results = self._results([entry.job for entry in batch])
+                self._last_took_s = self._clock() - began
+                waited_s = began - min(entry.since for entry in batch)
+                loop.call_soon_threadsafe(self._deliver, batch, results, waited_s)
 
     def _take(self) -> list[_Entry[J, R]]:
         """The next batch; none means that this thread has left."""
@@ -127,19 +171,34 @@ class Lane(Generic[J, R]):
             if not self._waiting:
                 self._running -= 1
                 return []
+            self._filling += 1
             self._let_fill()
-            batch = self._waiting.take(self._limits.max_batch_rows)
+            batch = self._waiting.take(self._share())
+            self._filling -= 1
             self._running -= not batch  # all hung up while it filled
             return batch
 
+    def _share(self) -> int:
+        """With the lock: the rows that this thread may take, so that those who have no batch yet get as many."""
+        takers = self._filling + self._limits.concurrency - self._running
+        rows = sum(entry.rows for entry in self._waiting) + self._coming
+        return max(1, min(self._limits.max_batch_rows, math.ceil(rows / takers)))
+
     def _let_fill(self) -> None:
-        """With the lock: wait until the most urgent job's batch is full, or that job has waited long enough."""
+        """With the lock: wait while the most urgent job's batch is not full and there is a reason to.
+
+        The reasons are that the job may still wait (`max_queue_delay_s`), and that more jobs are in the making.
+        """
+        began = self._clock()
         while (first := next(iter(self._waiting), None)) is not None and first.batch_key is not None:
-            left_s = first.since + self._limits.max_queue_delay_s - time.perf_counter()
-            if left_s <= 0:
-                return
             rows = sum(entry.rows for entry in self._waiting if entry.batch_key == first.batch_key)
             if rows >= self._limits.max_batch_rows:
+                return
+            until = first.since + self._limits.max_queue_delay_s
+            if self._coming and rows < self._share():
+                until = max(until, began + self._last_took_s)
+            left_s = until - self._clock()
+            if left_s <= 0:
                 return
             self._lock.wait(left_s)
 

@@ -78,6 +78,23 @@ def test_v1_answers_are_exactly_torchvision_s(
     assert backend.to_v1(response) == {"predictions": torchvision_answer(image)}
 
 
+def test_a_batch_answers_as_its_images_alone_within_what_fp32_rounds(
+    backend: alexnet.AlexNetBackend, jpeg: Callable[[int, int], bytes]
+) -> None:
+    images = [jpeg(300, 257), jpeg(100, 80), jpeg(256, 256)]
+    requests = [image_request([image], request_outputs=[RequestedOutput("logits")]) for image in images]
+    alone = [answer(backend, request).outputs[0].as_numpy() for request in requests]
+    for together, expected in zip(run_batch(backend, [backend.prepare(each) for each in requests]), alone, strict=True):
+        assert not isinstance(together, Exception)
+        np.testing.assert_allclose(together[0].as_numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_only_images_are_worth_a_thread(backend: alexnet.AlexNetBackend, jpeg: Callable[[int, int], bytes]) -> None:
+    tensor = InferInput("input-0", [1, 3, 224, 224], "FP32", np.zeros((1, 3, 224, 224), np.float32))
+    assert backend.is_heavy(image_request([jpeg(100, 80)]))
+    assert not backend.is_heavy(InferRequest("m", [tensor]))
+
+
 def test_v1_tensors_are_taken_as_they_are(backend: alexnet.AlexNetBackend, jpeg: Callable[[int, int], bytes]) -> None:
     pixels = image_tensor(jpeg(300, 257), "x")
     by_tensor = answer(backend, backend.from_v1({"instances": [{"data": pixels.tolist()}]}))

@@ -3,6 +3,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -185,3 +186,79 @@ async def test_a_lane_whose_jobs_all_left_while_it_filled_serves_the_next(execut
     await asyncio.gather(*gone, return_exceptions=True)
     assert await asyncio.wait_for(lane.submit(Number(2)), 10) == 4
     assert gate.batches == [[2]]
+
+
+class Making:
+    """Makes numbers when told to."""
+
+    def __init__(self) -> None:
+        self.finished = asyncio.Event()
+
+    async def __call__(self, value: int) -> Number:
+        await self.finished.wait()
+        return Number(value)
+
+
+async def test_a_batch_waits_for_jobs_in_the_making(executor: ThreadPoolExecutor) -> None:
+    gate, making, now_s = Gate(), Making(), [0.0]
+    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=9), clock=lambda: now_s[0])
+    tasks = begin(lane, Number(0))
+    await settle()
+    await gate.is_busy()
+    tasks += [asyncio.create_task(lane.submit_made(partial(making, value))) for value in (1, 2)]
+    tasks += begin(lane, Number(3))
+    await settle()
+    now_s[0] = 3600.0  # as long as that may the next one wait
+    gate.opened.set()
+    await tasks[0]
+    making.finished.set()
+    assert await asyncio.gather(*tasks) == [0, 2, 4, 6]
+    assert [sorted(batch) for batch in gate.batches] == [[0], [1, 2, 3]]
+
+
+async def test_a_batch_waits_for_jobs_in_the_making_no_longer_than_the_last_one_took(
+    executor: ThreadPoolExecutor,
+) -> None:
+    gate, making = Gate(), Making()
+    gate.opened.set()
+    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=9))
+    assert await lane.submit(Number(1)) == 2
+    never = asyncio.create_task(lane.submit_made(lambda: making(2)))
+    await settle()
+    assert await asyncio.wait_for(lane.submit(Number(3)), 10) == 6
+    never.cancel()
+
+
+async def test_a_job_that_cannot_be_made_leaves_the_lane_as_it_was(executor: ThreadPoolExecutor) -> None:
+    async def fails() -> Number:
+        raise ValueError("no image")
+
+    gate = Gate()
+    gate.opened.set()
+    lane = Lane("m", gate, executor, LaneLimits(max_waiting=1))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no image"):
+            await lane.submit_made(fails)
+    assert await lane.submit(Number(1)) == 2
+
+
+async def test_jobs_in_the_making_count_as_waiting(executor: ThreadPoolExecutor) -> None:
+    making = Making()
+    lane = Lane("m", Gate(), executor, LaneLimits(max_waiting=1))
+    coming = asyncio.create_task(lane.submit_made(lambda: making(1)))
+    await settle()
+    with pytest.raises(QueueFull):
+        await lane.submit_made(lambda: making(2))
+    coming.cancel()
+
+
+async def test_threads_that_are_free_at_once_share_what_waits(executor: ThreadPoolExecutor) -> None:
+    gate = Gate()
+    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=9, concurrency=2))
+    tasks = begin(lane, Number(1), Number(2), Number(3), Number(4))
+    await settle()
+    await gate.is_busy()
+    await gate.is_busy()
+    gate.opened.set()
+    assert await asyncio.gather(*tasks) == [2, 4, 6, 8]
+    assert max(map(len, gate.batches)) <= 2

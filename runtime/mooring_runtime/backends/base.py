@@ -46,14 +46,20 @@ class Backend(Protocol):
     metadata: ModelMetadata
     max_batch_rows: int
     """1 unless rows are known to be independent of each other."""
-    heavy_prepare: bool
-    """Whether `prepare` is worth a thread; when not, it is called on the event loop."""
+    concurrency: int
+    """Batches that are best computed at once, if nobody says otherwise."""
+
+    def is_heavy(self, request: InferRequest) -> bool:
+        """Whether `prepare` is worth a thread; when not, it is called on the event loop. Asked on the event loop."""
 
     def prepare(self, request: InferRequest) -> Job:
         """Check and decode a request; may run in many threads at once."""
 
+    def use_cpus(self, count: int) -> None:
+        """Let `forward`, called by this thread, use so many from now on."""
+
     def forward(self, inputs: Sequence[TypedArray]) -> tuple[TypedArray, ...]:
-        """Compute; called by one thread at a time unless concurrency is asked for."""
+        """Compute; called by as many threads at a time as concurrency says."""
 
     def finish(self, job: Job, outputs: tuple[TypedArray, ...]) -> list[InferOutput]:
         """Name the outputs of one job; cheap."""

@@ -19,8 +19,8 @@ RESIZE, CROP = 256, 224
 _MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 _STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 
-_LEVELS = (np.arange(256, dtype=np.float32)[:, None] / np.float32(255) - _MEAN) / _STD
-"""What becomes of each of the 256 levels in each channel, `[level, channel]`: the same float32 steps in the same order
+_LEVELS = (np.arange(256, dtype=np.float32) / np.float32(255) - _MEAN[:, None]) / _STD[:, None]
+"""What becomes of each of the 256 levels in each channel, `[channel, level]`: the same float32 steps in the same order
 as ToTensor and Normalize take, done once."""
 
 
@@ -43,7 +43,10 @@ def image_tensor(element: str | bytes, where: str) -> Array:
         except (OSError, ValueError, SyntaxError) as exc:  # truncated or damaged data shows when pixels are read
             raise InvalidInput(f"{where}: the image is damaged: {exc}") from None
     pixels = np.asarray(cropped)
-    return np.stack([_LEVELS[pixels[:, :, channel], channel] for channel in range(3)])
+    made = np.empty((3, CROP, CROP), dtype=np.float32)
+    for channel in range(3):
+        np.take(_LEVELS[channel], pixels[:, :, channel], out=made[channel], mode="clip")  # clip: no copy for safety
+    return made
 
 
 def _open(element: str | bytes, where: str) -> Image.Image:

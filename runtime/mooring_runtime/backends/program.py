@@ -10,7 +10,7 @@ import torch
 from mooring_api.v2 import Datatype
 from mooring_runtime.backends.base import Job, TypedArray, batch_key
 from mooring_runtime.backends.model_settings import ModelSettings
-from mooring_runtime.backends.torch_setup import from_torch, to_torch
+from mooring_runtime.backends.torch_setup import from_torch, to_torch, use_threads
 from mooring_runtime.datatypes import NUMPY_TYPES
 from mooring_runtime.errors import InferenceError, InvalidInput
 from mooring_runtime.infer_type import InferInput, InferOutput, InferRequest, InferResponse
@@ -32,7 +32,7 @@ class Program:
 class ProgramBackend:
     """Runs a program on one device."""
 
-    heavy_prepare = False
+    concurrency = 1
 
     def __init__(self, program: Program, settings: ModelSettings, device: torch.device) -> None:
         self._program = program
@@ -43,6 +43,10 @@ class ProgramBackend:
         self.metadata = ModelMetadata(
             program.platform, declared or program.inputs, tuple(tensor.metadata() for tensor in settings.outputs)
         )
+
+    def is_heavy(self, request: InferRequest) -> bool:
+        """Never: tensors are views of the request."""
+        return False
 
     def prepare(self, request: InferRequest) -> Job:
         """Order the inputs as the program's arguments, by name where all names are known, and check them.
@@ -68,6 +72,10 @@ class ProgramBackend:
             if by_name.keys() == set(names):
                 return [by_name[name] for name in names]
         return inputs
+
+    def use_cpus(self, count: int) -> None:
+        """As torch's threads of this thread."""
+        use_threads(count)
 
     def forward(self, inputs: Sequence[TypedArray]) -> tuple[TypedArray, ...]:
         """Run the program."""

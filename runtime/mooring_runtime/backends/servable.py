@@ -1,6 +1,7 @@
 """A backend behind its lane: the servable that folders become."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -20,8 +21,14 @@ class BackendServable:
         self._name = name
         self._backend = backend
         self._threads = threads
+        cores = threads.cores
+
+        def run(jobs: Sequence[Job]) -> Sequence[list[InferOutput] | Exception]:
+            backend.use_cpus(cores.share)
+            return run_batch(backend, jobs)
+
         self._lane: Lane[Job, list[InferOutput]] = Lane(
-            name, lambda jobs: run_batch(backend, jobs), threads.lanes, limits, metrics.lane_observer(name)
+            name, run, threads.lanes, limits, metrics.lane_observer(name), cores.taken
         )
 
     async def is_ready(self) -> bool:
@@ -34,12 +41,12 @@ class BackendServable:
 
     async def infer(self, request: InferRequest, headers: Headers) -> tuple[InferResponse, Headers]:
         """Answer a v2 request; an id is made up where the client gave none."""
-        if self._backend.heavy_prepare:
+        prepare = self._backend.prepare
+        if self._backend.is_heavy(request):
             loop = asyncio.get_running_loop()
-            job = await loop.run_in_executor(self._threads.codec, self._backend.prepare, request)
+            outputs = await self._lane.submit_made(lambda: loop.run_in_executor(self._threads.codec, prepare, request))
         else:
-            job = self._backend.prepare(request)
-        outputs = await self._lane.submit(job)
+            outputs = await self._lane.submit(prepare(request))
         return InferResponse(request.id or str(uuid4()), self._name, outputs), {}
 
     async def predict(self, body: Any, headers: Headers) -> tuple[Any, Headers]:

@@ -22,6 +22,12 @@ def configure(threads: int) -> None:
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
 
+def use_threads(count: int) -> None:
+    """Let this thread's computations use `count` threads; torch keeps the number by thread, OpenMP does."""
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+
+
 def choose_device(wish: str) -> torch.device:
     """The device for `--device`: `auto` takes CUDA where there is one.
 
