@@ -9,9 +9,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from e2e.target import ROOT, Target, node_command, wants_node
 
@@ -53,10 +55,10 @@ class Builder:
     build_command: tuple[str, ...]
     list_command: tuple[str, ...]
 
-    def build(self, name: str, source: Source) -> None:
-        """Build the image; its output goes to stderr."""
+    def build(self, name: str, source: Source, *options: str) -> None:
+        """Build the image with options of the program; its output goes to stderr."""
         print(f"building {name}", file=sys.stderr, flush=True)
-        command = [*self.build_command, "-f", source.dockerfile, "-t", name, source.context]
+        command = [*self.build_command, *options, "-f", source.dockerfile, "-t", name, source.context]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-6000:]}")
@@ -73,11 +75,27 @@ def find_builder(environ: Mapping[str, str] = os.environ) -> Builder:
     programs = [] if wants_node(environ) else [p for p in ("docker", "podman") if _works(p)]
     if programs:
         return Builder((programs[0], "build"), (programs[0], "images"))
-    node, home = node_command(environ), environ.get("KUBE_NODE_HOME", "/var/tmp/kube-node")
+    node = node_command(environ)
     if not node.exists():
         raise SystemExit("no image builder: install docker or podman")
-    storage = ("--root", f"{home}/images", "--runroot", f"{home}/run/images", "--storage-driver", "overlay")
-    return Builder((str(node), "build"), ("buildah", *storage, "images", "--noheading"))
+    return Builder((str(node), "build"), (*_buildah(environ), "images", "--noheading"))
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    """Where the test node keeps its state."""
+    return Path(environ.get("KUBE_NODE_HOME", "/var/tmp/kube-node"))
+
+
+def _buildah(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """buildah on the test node's images."""
+    home = _home(environ)
+    return "buildah", "--root", f"{home}/images", "--runroot", f"{home}/run/images", "--storage-driver", "overlay"
+
+
+def _ctr(environ: Mapping[str, str], *args: str) -> str:
+    """What `ctr` says of the test node's containerd."""
+    command = ["ctr", "--address", str(_home(environ) / "run" / "containerd.sock"), "-n", "k8s.io", *args]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def _works(program: str) -> bool:
@@ -103,17 +121,32 @@ def provide(target: Target) -> dict[str, str]:
     if target.node is None:
         return {name: target.need(f"MOORING_IMAGE_{name.upper().replace('-', '_')}") for name in sources}
     images = build_all(find_builder(target.environ), sources)
-    known = _known_to_containerd(target.environ)
+    known = _ctr(target.environ, "images", "ls", "-q").split()
     for image in images.values():
         if f"docker.io/{image}" not in known:
             subprocess.run([target.node, "load", image], check=True)
     return images
 
 
-def _known_to_containerd(environ: Mapping[str, str]) -> set[str]:
-    socket = Path(environ.get("KUBE_NODE_HOME", "/var/tmp/kube-node")) / "run" / "containerd.sock"
-    command = ["ctr", "--address", str(socket), "-n", "k8s.io", "images", "ls", "-q"]
-    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+def load_layers(environ: Mapping[str, str], image: str) -> None:
+    """Make an image known to the test node by the layers that the node lacks.
+
+    For an image on top of one that is known: `node load` takes a minute to write all of it anew.
+    """
+    name = f"docker.io/{image}"
+    if name in _ctr(environ, "images", "ls", "-q").split():
+        return
+    with TemporaryDirectory(dir="/var/tmp") as folder:  # on a disk: layers may have hundreds of megabytes
+        layout, archive = Path(folder, "layout"), Path(folder, "image.tar")
+        blobs = layout / "blobs" / "sha256"
+        blobs.mkdir(parents=True)
+        for digest in _ctr(environ, "content", "ls", "-q").split():
+            (blobs / digest.removeprefix("sha256:")).touch()  # buildah does not write what it finds
+        subprocess.run([*_buildah(environ), "push", "-q", image, f"oci:{layout}:{name}"], check=True)
+        with tarfile.open(archive, "w") as tar:
+            for file in (path for path in layout.rglob("*") if path.is_file() and path.stat().st_size):
+                tar.add(file, file.relative_to(layout))
+        _ctr(environ, "images", "import", "--base-name", name.rpartition(":")[0], str(archive))
 
 
 def main() -> None:

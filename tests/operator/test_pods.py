@@ -126,3 +126,11 @@ def test_long_messages_keep_their_end(pod: Build) -> None:
     assert trouble is not None
     assert len(trouble.message) < 700
     assert trouble.message.endswith("cause")
+
+
+def test_long_messages_begin_with_a_whole_line(pod: Build) -> None:
+    lines = "\n".join(f"line {number} {'x' * 90}" for number in range(9))
+    found = _trouble(pod(ready=False, containerStatuses=[_ended(exitCode=1, message=lines)]))
+    assert found is not None
+    assert found.message.startswith("exited with status 1: … line 3 x")
+    assert found.message.endswith(lines[-90:])

@@ -22,24 +22,37 @@ def has_mlserver_adapter(runtime: Runtime) -> bool:
 def standalone(server: Manifest, service: str, *, has_storage: bool) -> Manifest:
     """The adapter's server as the main container: reachable from other pods, with the models where ours are.
 
-    With storage it serves that one model, by the name of the service unless the model's own settings name it.
+    With storage it serves that one model, by the name of the service unless the model's own settings name it, and is
+    ready with it. Of several models, one that is not ready must not take the pod away from the others.
     """
+    ports = _ports(server)
     env = {
         "MLSERVER_HOST": "0.0.0.0",  # noqa: S104 - a pod's address is not known beforehand
         "MLSERVER_MODELS_DIR": names.MODEL_DIR,
         "MLSERVER_LOAD_MODELS_AT_STARTUP": str(has_storage).lower(),
+        **{variable: str(port) for variable, port in ports.items()},
     }
+    made = {**server, "name": names.CONTAINER_MAIN}
     if has_storage:
         env["MLSERVER_MODEL_NAME"] = service
-    declared = list(server.get("ports") or ())
-    if not declared:  # both are told, since the image may have ports of its own
-        written = {entry["name"]: str(entry.get("value")) for entry in server.get("env") or ()}
-        for variable, (name, default) in _PORTS.items():
-            env[variable] = written[variable] if written.get(variable, "").isdecimal() else str(default)
-            declared.append({"name": name, "containerPort": int(env[variable])})
+    if ports:
+        made["ports"] = [{"name": name, "containerPort": ports[variable]} for variable, (name, _) in _PORTS.items()]
+        if has_storage:
+            handler = {"path": "/v2/health/ready", "port": ports["MLSERVER_HTTP_PORT"]}
+            made.setdefault("readinessProbe", {"httpGet": handler, "periodSeconds": 1})
+    written = [{"name": variable, "value": value} for variable, value in env.items()]
+    return {**made, "env": merge_by("name", server.get("env") or [], written)}
+
+
+def _ports(server: Manifest) -> dict[str, int]:
+    """The ports to declare, by their variables; none where the server declares its own.
+
+    All are written into the variables, since the image may have others.
+    """
+    if server.get("ports"):
+        return {}
+    told = {entry["name"]: str(entry.get("value")) for entry in server.get("env") or ()}
     return {
-        **server,
-        "name": names.CONTAINER_MAIN,
-        "env": merge_by("name", server.get("env") or [], [{"name": key, "value": env[key]} for key in env]),
-        "ports": declared,
+        variable: int(told[variable]) if told.get(variable, "").isdecimal() else default
+        for variable, (_, default) in _PORTS.items()
     }

@@ -141,4 +141,7 @@ def _crash_reason(entry: Manifest, ended: Manifest) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= _TEXT_LIMIT else "… " + text[-_TEXT_LIMIT:]
+    if len(text) <= _TEXT_LIMIT:
+        return text
+    cut, newline, whole_lines = text[-_TEXT_LIMIT:].partition("\n")
+    return "… " + (whole_lines if newline else cut)

@@ -8,6 +8,14 @@ from mooring_operator.core.render.blueprint import Blueprint, manifest
 from mooring_operator.settings import Ingress
 
 PORT = 80
+_GRPC_SERVICE = {
+    "traefik.ingress.kubernetes.io/service.serversscheme": "h2c",
+    "projectcontour.io/upstream-protocol.h2c": str(PORT),
+}
+_GRPC_INGRESS = {"nginx.ingress.kubernetes.io/backend-protocol": "GRPC"}
+"""Neither kind has a field that ingress controllers read for a backend of HTTP/2 without TLS: each has an annotation of
+its own, and passes over the others'. Gateways read the Service's appProtocol.
+"""
 
 
 def services(blueprint: Blueprint) -> tuple[Manifest, Manifest]:
@@ -26,7 +34,8 @@ def ingress(blueprint: Blueprint, settings: Ingress) -> Manifest:
     if settings.class_name:
         spec["ingressClassName"] = settings.class_name
     made = manifest(blueprint, "networking.k8s.io/v1", "Ingress", blueprint.meta.name, spec=spec)
-    if annotations := {**settings.annotations, **blueprint.annotations}:
+    implied = _GRPC_INGRESS if _speaks_grpc(blueprint) else {}
+    if annotations := {**implied, **settings.annotations, **blueprint.annotations}:
         made["metadata"]["annotations"] = annotations
     return made
 
@@ -48,7 +57,16 @@ def internal_host(name: str, namespace: str) -> str:
 def _service(blueprint: Blueprint, name: str) -> Manifest:
     declared = blueprint.placement.main.get("ports") or [{"name": name, "containerPort": names.HTTP_PORT}]
     spec: Manifest = {"selector": blueprint.selector, "ports": list(_ports(declared))}
-    return manifest(blueprint, "v1", "Service", name, spec=spec)
+    made = manifest(blueprint, "v1", "Service", name, spec=spec)
+    if _speaks_grpc(blueprint):
+        made["metadata"]["annotations"] = {**_GRPC_SERVICE, **blueprint.annotations}
+    return made
+
+
+def _speaks_grpc(blueprint: Blueprint) -> bool:
+    """Whether port 80 does, which is the main container's first."""
+    declared = blueprint.placement.main.get("ports") or [{}]
+    return names.is_grpc_port(declared[0].get("name"))
 
 
 def _ports(declared: list[Manifest]) -> Iterator[Manifest]:
