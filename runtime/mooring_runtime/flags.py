@@ -22,7 +22,7 @@ _SWITCH: Mapping[str, Any] = {"type": boolean, "nargs": "?", "const": True}
 
 _FLAGS: Mapping[str, Mapping[str, Any]] = {
     "host": {"default": _DEFAULT.host, "help": "address to listen on (%(default)s)"},
-    "http_port": {"type": port, "default": _DEFAULT.http_port, "help": "REST port, 0 for any free one (%(default)s)"},
+    "http_port": {"type": port, "default": _DEFAULT.http_port, "help": "REST port, 0 for any free one ($PORT, 8080)"},
     "grpc_port": {"type": port, "default": _DEFAULT.grpc_port, "help": "gRPC port, 0 for any free one (%(default)s)"},
     "enable_grpc": {**_SWITCH, "default": True, "help": "serve gRPC (true)"},
     "enable_docs_url": {**_SWITCH, "default": False, "help": "show the REST API at /docs (false)"},
@@ -146,6 +146,11 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
+_OTHERS = (
+    "Beside serve: `mooring-runtime run FILE` runs a program that serves its own models, `mooring-runtime mlserver "
+    "start FOLDER` serves those of a folder as MLServer would; each has a --help."
+)
+
 _NAMES = {
     "lame_duck_seconds": "lame_duck_s",
     "grace_period": "grace_period_s",
@@ -186,7 +191,7 @@ def parse(
     Raises:
         StartupError: PORT is no port, or a certificate comes without its key.
     """
-    parser = argparse.ArgumentParser(prog="mooring-runtime", description=__doc__)
+    parser = argparse.ArgumentParser(prog="mooring-runtime", description=__doc__, epilog=_OTHERS if commands else None)
     if commands:
         parser.add_argument(
             "command", nargs="?", choices=commands, default=commands[0], help="what to do (%(default)s)"
