@@ -27,9 +27,9 @@ class ModelRepository:
         """The model of that name, or None."""
         return self.models.get(name)
 
-    def get_models(self) -> list[Model]:
-        """All models, in the order in which they came."""
-        return list(self.models.values())
+    def get_models(self) -> dict[str, Model]:
+        """All models by name, in the order in which they came; the repository's own dict."""
+        return self.models
 
     async def is_model_ready(self, name: str) -> bool:
         """Whether there is such a model and it can answer."""

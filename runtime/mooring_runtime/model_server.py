@@ -1,8 +1,10 @@
 """`ModelServer`: serve models made by user code. Arguments that are not given come from the command line."""
 
+import asyncio
 import os
+import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -11,11 +13,12 @@ from fastapi import FastAPI
 
 from mooring_runtime.errors import StartupError
 from mooring_runtime.flags import new_parser, parse
-from mooring_runtime.logging import configure_logging
+from mooring_runtime.logging import configure_logging, logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.model import Model
 from mooring_runtime.model_repository import ModelRepository, repository_of
 from mooring_runtime.predictor_config import PredictorConfig
+from mooring_runtime.sdk_dataplane import DataPlane, ModelRepositoryExtension
 from mooring_runtime.sdk_source import RegisteredModels
 from mooring_runtime.server import Models, run
 from mooring_runtime.threads import Threads
@@ -24,6 +27,8 @@ app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 """Stands before the server's own routes: middleware and routes added before `start` act on all that is served.
 One per process, since KServe's programs import it by name; `start` alone reads it.
 """
+
+ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 parser = new_parser()
 """Every flag of the server, for the user's own parser to have as a parent. Nothing is parsed until that is asked to."""
@@ -92,6 +97,13 @@ class ModelServer:
         settings, _ = parse([*sys.argv[1:], *more], environ=os.environ)  # other flags are the user's own
         self.settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
         self.registered_models = repository_of({} if registered_models is None else registered_models)
+        """The models, and whoever makes more of them."""
+        self.dataplane = DataPlane(self.registered_models)
+        """What the server answers, for routes and models of the program's own to ask."""
+        self.model_repository_extension = ModelRepositoryExtension(self.registered_models, self.dataplane)
+        """Loads and unloads, likewise."""
+        self._exception_handler: ExceptionHandler = self.default_exception_handler
+        self._serving = False
 
     def register_model(self, model: Model, name: str | None = None) -> None:
         """Serve `model` as well, by its own name or by `name`.
@@ -126,17 +138,44 @@ class ModelServer:
                 if not isinstance(model, Model):
                     raise StartupError(f"start takes models, got a {type(model).__name__}.")
                 self.register_model(model, name)
-            status = run(self.settings, self._sources, None, app)
+            status = run(self.settings, self._sources, None, app, self._signalled)
+            self._serving = False
         if status:
             sys.exit(status)
 
+    def stop(self, sig: int = signal.SIGTERM) -> None:
+        """End `start` as the signal `sig` does, from any thread. A signal calls it too, so that overrides hear of it.
+
+        The server drains, models are stopped, and the program goes on behind `start`. Where none serves, does nothing.
+        """
+        if self._serving:
+            os.kill(os.getpid(), sig)
+
+    def _signalled(self, number: int) -> None:
+        self._serving = False  # it is stopping already
+        self.stop(number)
+
+    def register_exception_handler(self, handler: ExceptionHandler) -> None:
+        """Give exceptions that nobody waits for, on the server's event loop and on those of models, to `handler`.
+
+        Args:
+            handler: Takes the loop and asyncio's context: `message`, and mostly `exception`.
+        """
+        self._exception_handler = handler
+
+    def default_exception_handler(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log an exception that nobody waits for; what is done where no handler is registered."""
+        logger.error("%s", context["message"], exc_info=context.get("exception"))
+
     def _sources(self, threads: Threads, metrics: Metrics) -> Models:
+        asyncio.get_running_loop().set_exception_handler(self._exception_handler)
+        self._serving = True  # the signals are the server's by now
         settings, models = self.settings, self.registered_models
         source = RegisteredModels(models, settings.max_waiting, metrics, settings.max_asyncio_workers)
         strict = not (models.makes_models or settings.multi_model)
         if settings.strict_readiness is not None:
             strict = settings.strict_readiness
-        return Models(source, list(models.models), must_load=True, strict=strict)
+        return Models(source, list(models.models), must_load=True, strict=strict, opened=self.dataplane.open)
 
 
 @contextmanager

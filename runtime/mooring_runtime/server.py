@@ -45,6 +45,8 @@ class Models:
     """Whether a server none of whose models could be loaded ends."""
     strict: bool = True
     """Whether it is ready only while every model that it should have is."""
+    opened: Callable[[DataPlane], None] = lambda dataplane: None
+    """Told of the data plane before the server listens, on its loop."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ async def running(
         async with asyncio.TaskGroup() as tasks:
             chosen = models(threads, metrics)
             dataplane = DataPlane(Repository(chosen.source, tasks, metrics), metrics, chosen.strict)
+            chosen.opened(dataplane)
             dataplane.repository.expect(chosen.at_start)
             inference = Inference(dataplane, threads, settings.events)
             app = create_app(dataplane, inference, threads, settings.enable_docs_url)
@@ -118,8 +121,16 @@ async def serve(
     models: Callable[[Threads, Metrics], Models],
     warm: Callable[[], object] | None = None,
     front: FastAPI | None = None,
+    on_signal: Callable[[int], None] = lambda number: None,
 ) -> None:
     """Serve until a signal comes, then drain. A second signal skips the lame-duck time.
+
+    Args:
+        settings: As `running`.
+        models: As `running`.
+        warm: As `running`.
+        front: As `running`.
+        on_signal: Told of the first signal.
 
     Raises:
         StartupError: it cannot serve at all.
@@ -127,11 +138,14 @@ async def serve(
     loop = asyncio.get_running_loop()
     stop, hurry = asyncio.Event(), asyncio.Event()
 
-    def signalled() -> None:
-        (hurry if stop.is_set() else stop).set()
+    def signalled(number: int) -> None:
+        first = not stop.is_set()
+        (stop if first else hurry).set()
+        if first:
+            on_signal(number)
 
     for number in SIGNALS:
-        loop.add_signal_handler(number, signalled)
+        loop.add_signal_handler(number, signalled, number)
     failure: BaseException | None = None
     try:
         async with running(settings, models, warm, front) as server:
@@ -157,11 +171,12 @@ def run(
     models: Callable[[Threads, Metrics], Models],
     warm: Callable[[], object] | None,
     front: FastAPI | None = None,
+    on_signal: Callable[[int], None] = lambda number: None,
 ) -> int:
     """Serve on an event loop of our own; answers the exit status. Call it from the main thread."""
     try:
         with asyncio.Runner(loop_factory=_LOOPS[settings.event_loop]) as runner:
-            runner.run(serve(settings, models, warm, front))
+            runner.run(serve(settings, models, warm, front, on_signal))
     except StartupError as exc:
         logger.error("%s", exc)
         return 1

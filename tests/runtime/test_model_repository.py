@@ -62,7 +62,7 @@ async def test_load_requests_reach_the_user_s_repository(tmp_path: Path) -> None
             assert (await http.post(load)).status_code == 200
             assert (await http.post(predict, json=nothing)).json() == {"predictions": ["two"]}
             assert (await http.post(unload)).status_code == 200
-            assert repository.get_models() == []
+            assert repository.get_models() == {}
             assert not await repository.is_model_ready("m")
             assert (await http.post(load)).status_code == 200
 
