@@ -105,23 +105,24 @@ class DataPlane:
         if why := await self._readiness.of_model(name, model_version):
             raise ModelNotReady(name, "" if why == SAYS_NO else why)
 
-    async def model_metadata(self, name: str, model_version: str | None = None) -> tuple[str | None, ModelMetadata]:
-        """Version and declaration of a model."""
+    async def model_metadata(self, name: str, model_version: str | None = None) -> tuple[list[str], ModelMetadata]:
+        """Versions that serve, or the one that was asked for, and the declaration of a model."""
         with self.repository.lease(name, model_version) as serving:
-            return serving.version, await serving.servable.metadata()
+            servings = self.repository.servings(name, model_version)
+            return [each.version for each in servings if each.version], await serving.servable.metadata()
 
     def statistics(self, name: str | None, model_version: str | None) -> list[tuple[str, str | None, ModelStatistics]]:
-        """Name, version and work of a model; of all that can answer where `name` is None.
+        """Name, version and work of a model, or of one version of it; of all that can answer where `name` is None.
 
         Raises:
             ModelNotFound: unknown name or version.
             ModelNotReady: nothing serves.
         """
-        rows = []
-        for each in [name] if name is not None else self.repository.names():
-            with self.repository.lease(each, model_version if name is not None else None) as serving:
-                rows.append((each, serving.version, self.metrics.statistics.of(each)))
-        return rows
+        return [
+            (each, serving.version, self.metrics.statistics.of(serving.work))
+            for each in ([name] if name is not None else self.repository.names())
+            for serving in self.repository.servings(each, model_version if name is not None else None)
+        ]
 
     async def infer(
         self,
@@ -142,7 +143,7 @@ class DataPlane:
             protocol: The label of the metrics.
             remaining_s: What the transport itself knows of how long the client waits.
         """
-        with self._counted(name, protocol), self.repository.lease(name, model_version) as serving:
+        with self._counted(name, model_version, protocol), self.repository.lease(name, model_version) as serving:
             priority_of(request.parameters)  # a faulty one is the client's fault, not the lane's
             async with deadline(name, remaining_s, timeout_s(request.parameters, headers)):
                 response, response_headers = await serving.servable.infer(request, headers)
@@ -152,7 +153,7 @@ class DataPlane:
         self, name: str, model_version: str | None, request: InferRequest, headers: Headers, protocol: str
     ) -> AsyncGenerator[InferResponse, None]:
         """As `infer`, in as many pieces as the model makes of its answer; a deadline is for the first one."""
-        with self._counted(name, protocol), self.repository.lease(name, model_version) as serving:
+        with self._counted(name, model_version, protocol), self.repository.lease(name, model_version) as serving:
             priority_of(request.parameters)
             async with aclosing(_pieces(serving.servable, request, headers)) as pieces:
                 async with deadline(name, timeout_s(request.parameters, headers)):
@@ -174,7 +175,7 @@ class DataPlane:
         self, name: str, headers: Headers, call: Callable[[Servable], Awaitable[tuple[Any, Headers]]]
     ) -> tuple[Any, Headers]:
         with ExitStack() as request:
-            request.enter_context(self._counted(name, "v1"))
+            request.enter_context(self._counted(name, None, "v1"))
             serving = request.enter_context(self.repository.lease(name))
             async with deadline(name, timeout_s({}, headers)):
                 result, told = await call(serving.servable)
@@ -182,8 +183,9 @@ class DataPlane:
                 return _held(result, request.pop_all()), told
             return result, told
 
-    def _counted(self, name: str, protocol: str) -> AbstractContextManager[None]:
-        return self.metrics.request(name if self.repository.knows(name) else UNKNOWN, protocol)
+    def _counted(self, name: str, version: str | None, protocol: str) -> AbstractContextManager[None]:
+        label = name if self.repository.knows(name) else UNKNOWN
+        return self.metrics.request(label, protocol, self.repository.work(name, version))
 
     async def index(self, ready_only: bool = False) -> list[IndexEntry]:
         """All known models with their states."""

@@ -1,13 +1,14 @@
-"""Models from a folder: the folder itself, or one subfolder for each."""
+"""Models from a folder: the folder itself, or one subfolder for each; either may have numbered versions below it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mooring_runtime.backends.files import holds_model
 from mooring_runtime.backends.loading import load_backend
 from mooring_runtime.backends.servable import BackendServable
+from mooring_runtime.backends.versions import chosen_versions, is_versioned
 from mooring_runtime.errors import ModelLoadFailed, ModelNotFound
 from mooring_runtime.lane import LaneLimits
 from mooring_runtime.metrics import Metrics
@@ -28,8 +29,8 @@ class Layout:
 
     @classmethod
     def of(cls, root: Path, model_name: str, multi_model: bool) -> "Layout":
-        """Look at `root`: files of a model right in it make it a single model, unless `multi_model` says otherwise."""
-        single = not multi_model and root.is_dir() and holds_model(root)
+        """Look at `root`: a model's files, or versions, right in it make it a single model, unless `multi_model`."""
+        single = not multi_model and root.is_dir() and (holds_model(root) or is_versioned(root))
         return cls(root, model_name if single else None)
 
     def names(self) -> list[str]:
@@ -70,11 +71,29 @@ class FolderSource:
     metrics: Metrics
     versioned: bool = True
 
-    async def open(self, name: str) -> Servable:
-        """Load the files of `name` in a loader thread."""
+    async def open(self, name: str) -> Servable | Mapping[str | None, Servable]:
+        """Load the files of `name`, or of its versions that are to serve, in a loader thread."""
         folder = self.layout.folder(name)
+        versions = await self.threads.load(chosen_versions, folder)
+        if not versions:
+            return await self._open(name, folder)
+        opened: dict[str | None, Servable] = {}
         try:
-            backend, settings = await self.threads.load(load_backend, folder, self.device, self.torch_threads)
+            for version in versions:
+                opened[version.name] = await self._open(name, version, folder)
+        except BaseException:
+            for servable in opened.values():
+                await servable.close()
+            raise
+        return opened
+
+    async def _open(self, name: str, folder: Path, parent: Path | None = None) -> Servable:
+        """Load one folder; `parent` is the model's where it is that of a version."""
+        try:
+            backend, settings = await self.threads.load(load_backend, folder, self.device, self.torch_threads, parent)
+        except ModelLoadFailed as exc:
+            where = "" if parent is None else f"Version {folder.name}: "
+            raise ModelLoadFailed(f"{where}{exc.reason}", exc.advice) from exc
         except FileNotFoundError as exc:  # the folder went while we read it
             raise ModelLoadFailed(f"{exc.filename} is not there any more.", "Put it back and load again.") from exc
         except MemoryError as exc:
@@ -86,7 +105,8 @@ class FolderSource:
             settings.concurrency or max(self.concurrency, backend.concurrency),
             delay_ms / 1000,
         )
-        return BackendServable(name, backend, limits, self.threads, self.metrics)
+        version = None if parent is None else folder.name
+        return BackendServable(name, backend, limits, self.threads, self.metrics, version)
 
 
 def describe(names: Sequence[str]) -> str:

@@ -64,25 +64,33 @@ class Metrics:
             stage: Histogram(f"request_{stage}_seconds", f"Time in {stage}", ["model_name"], registry=registry)
             for stage in ("preprocess", "predict", "postprocess", "explain")
         }
-        self._counted: dict[tuple[str, str], _Counted] = {}
+        self._counted: dict[tuple[str, str, str], _Counted] = {}
         self._stage_of: dict[tuple[str, str], Histogram] = {}
 
-    def request(self, model: str, protocol: str) -> "_Request":
-        """Counts one request around the block that it is entered for."""
-        counted = self._counted.get((model, protocol))
+    def request(self, model: str, protocol: str, work: str | None = None) -> "_Request":
+        """Counts one request around the block that it is entered for.
+
+        Args:
+            model: The label.
+            protocol: The label.
+            work: The name in the statistics; the model's when None.
+        """
+        key = model, protocol, model if work is None else work
+        counted = self._counted.get(key)
         if counted is None:
-            counted = self._counted[model, protocol] = _Counted(self, model, protocol)
+            counted = self._counted[key] = _Counted(self, *key)
         return _Request(counted)
 
-    def lane_observer(self, model: str) -> Callable[[int, float], None]:
-        """What a lane calls after each batch, with (rows, seconds waited)."""
+    def lane_observer(self, model: str, work: str | None = None) -> Callable[[int, float], None]:
+        """What a lane calls after each batch, with (rows, seconds waited); `work` is the name in the statistics."""
         rows_of, waited_of = self._batch_rows.labels(model), self._queue_seconds.labels(model)
-        self.statistics.has_lane(model)
+        work = model if work is None else work
+        self.statistics.has_lane(work)
 
         def observe(rows: int, waited_s: float) -> None:
             rows_of.observe(rows)
             waited_of.observe(waited_s)
-            self.statistics.ran(model, rows)
+            self.statistics.ran(work, rows)
 
         return observe
 
@@ -95,10 +103,11 @@ class Metrics:
 
 
 class _Counted:
-    """What counts the requests of one model by one protocol."""
+    """What counts the requests of one model, or version, by one protocol."""
 
-    def __init__(self, metrics: Metrics, model: str, protocol: str) -> None:
+    def __init__(self, metrics: Metrics, model: str, protocol: str, work: str) -> None:
         self._labels = (model, protocol)
+        self._work = work
         self._requests = metrics.requests
         self._statistics = metrics.statistics
         self._seconds = metrics.seconds.labels(model, protocol)
@@ -108,7 +117,7 @@ class _Counted:
     def ended(self, outcome: str, seconds: float) -> None:
         self.in_flight.dec()
         self._seconds.observe(seconds)
-        self._statistics.ended(self._labels[0], outcome == "ok", seconds, time())
+        self._statistics.ended(self._work, outcome == "ok", seconds, time())
         counter = self._outcomes.get(outcome)
         if counter is None:
             counter = self._outcomes[outcome] = self._requests.labels(*self._labels, outcome)

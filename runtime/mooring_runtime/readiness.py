@@ -67,12 +67,12 @@ class Readiness:
         """All known models with their states; one that serves but says that it is not ready is unavailable."""
         entries = self._repository.index()
         serving = {
-            entry.name: self._repository.serving(entry.name)
+            (entry.name, entry.version): self._repository.serving(entry.name, entry.version)
             for entry in entries
             if entry.state is RepositoryState.READY
         }
         ailments = dict(zip(serving, await asyncio.gather(*map(_ask, serving.values())), strict=True))
-        seen = [_with(entry, ailments.get(entry.name, "")) for entry in entries]
+        seen = [_with(entry, ailments.get((entry.name, entry.version), "")) for entry in entries]
         return [entry for entry in seen if not ready_only or entry.state is RepositoryState.READY]
 
 

@@ -5,9 +5,9 @@ and the old version is closed when its last request is answered. A load that fai
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +17,8 @@ from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.servable import Servable, Versioned
 from mooring_runtime.serving import Serving, close, retire
+from mooring_runtime.slot import Slot
+from mooring_runtime.statistics import work_of
 
 T = TypeVar("T")
 
@@ -28,8 +30,8 @@ class ModelSource(Protocol):
     def versioned(self) -> bool:
         """Whether loads are counted as versions, or models have no version at all."""
 
-    async def open(self, name: str) -> Servable:
-        """Load and warm up the model.
+    async def open(self, name: str) -> Servable | Mapping[str | None, Servable]:
+        """Load and warm up the model, or each of the versions that it comes with, the newest last.
 
         Raises:
             ModelNotFound: the source has none of that name.
@@ -49,16 +51,6 @@ class IndexEntry:
     """Whether the server should have it: it is one of the start, or served once."""
 
 
-@dataclass(eq=False)
-class _Slot:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    serving: Serving | None = None
-    state: RepositoryState = RepositoryState.LOADING
-    reason: str = ""
-    loads: int = 0
-    expected: bool = False
-
-
 class Repository:
     """Models by name, in the order in which they were first loaded.
 
@@ -72,34 +64,35 @@ class Repository:
         self._source = source
         self._tasks = tasks
         self._metrics = metrics
-        self._slots: dict[str, _Slot] = {}
+        self._slots: dict[str, Slot] = {}
         self._running: set[asyncio.Task[Any]] = set()
 
     def names(self) -> list[str]:
         """Names of the models that can answer."""
-        return [name for name, slot in self._slots.items() if slot.serving]
+        return [name for name, slot in self._slots.items() if slot.servings]
+
+    def work(self, name: str, version: str | None) -> str | None:
+        """By which name the statistics have what a model does; None where nothing serves."""
+        slot = self._slots.get(name)
+        serving = slot.find(version) if slot else None
+        return serving.work if serving else None
 
     def knows(self, name: str) -> bool:
         """Whether the index has the model, in whatever state."""
         return name in self._slots
 
     def index(self) -> list[IndexEntry]:
-        """All known models with their states."""
+        """All known models with their states, one line for each version that serves."""
         return [
-            IndexEntry(
-                name,
-                slot.serving.version if slot.serving else None,
-                slot.state,
-                slot.reason,
-                slot.expected or slot.loads > 0,
-            )
+            IndexEntry(name, version, slot.state, slot.reason, slot.expected or slot.loads > 0)
             for name, slot in self._slots.items()
+            for version in [serving.version for serving in slot.servings] or [None]
         ]
 
     def expect(self, names: Iterable[str]) -> None:
         """Know of models that will be loaded: until they are, they are not ready, instead of unknown."""
         for name in names:
-            self._slots.setdefault(name, _Slot(reason="It waits to be loaded.", expected=True))
+            self._slots.setdefault(name, Slot(reason="It waits to be loaded.", expected=True))
 
     @contextmanager
     def lease(self, name: str, version: str | None = None) -> Iterator[Serving]:
@@ -120,15 +113,21 @@ class Repository:
 
     def serving(self, name: str, version: str | None = None) -> Serving:
         """The serving version of a model; for more than a look, take a `lease`. Raises as `lease`."""
+        return self.servings(name, version)[-1]
+
+    def servings(self, name: str, version: str | None = None) -> Sequence[Serving]:
+        """All serving versions of a model, or the one that is asked for; the newest last. Raises as `lease`."""
         slot = self._slots.get(name)
         if slot is None:
             raise ModelNotFound(name)
-        if slot.serving is None:
+        if not slot.servings:
             raise ModelNotReady(name, slot.reason or f"It is {slot.state}.")
-        if version and version != slot.serving.version:
-            there = f"version {slot.serving.version} is" if slot.serving.version else "it has no versions"
-            raise ModelNotFound(name, f"Version {version} is not there; {there}.")
-        return slot.serving
+        if not version:
+            return slot.servings
+        serving = slot.find(version)
+        if serving is None:
+            raise ModelNotFound(name, f"Version {version} is not there; {slot.told()}.")
+        return (serving,)
 
     async def load(self, name: str) -> None:
         """Load `name`, or its next version; returns when requests reach it.
@@ -152,8 +151,9 @@ class Repository:
         for task in self._running:
             task.cancel()
         for name, slot in self._slots.items():
-            if slot.serving is not None:
-                await close(name, slot.serving.servable)
+            for serving in slot.servings:
+                await close(name, serving.servable)
+            if slot.servings:
                 logger.info("Unloaded model %s", name)
         self._slots.clear()
 
@@ -178,38 +178,46 @@ class Repository:
             raise error
 
     async def _load(self, name: str) -> None:
-        slot = self._slots.get(name) or _Slot()
+        slot = self._slots.get(name) or Slot()
         async with slot.lock:
             self._slots[name] = slot
-            slot.state = RepositoryState.READY if slot.serving else RepositoryState.LOADING
-            slot.reason = "loading a new version" if slot.serving else "loading"
+            slot.state = RepositoryState.READY if slot.servings else RepositoryState.LOADING
+            slot.reason = "loading a new version" if slot.servings else "loading"
             started = perf_counter()
             try:
-                servable = await self._source.open(name)
+                opened = await self._source.open(name)
             except Exception as exc:
                 failure = _failure(name, exc)
                 self._load_failed(name, slot, failure)
                 raise failure from exc
             slot.loads += 1
-            old = slot.serving
-            if old is None or old.servable is not servable:  # user code loads anew in place
-                slot.serving = Serving(servable, self._version(servable, slot.loads))
+            old = slot.servings
+            slot.servings = self._servings(name, opened, slot)
             slot.state, slot.reason = RepositoryState.READY, ""
             seconds = perf_counter() - started
             self._metrics.load_seconds.labels("ok").observe(seconds)
-            logger.info("Loaded model %s%s in %.3f s", name, f" version {slot.loads}" * (slot.loads > 1), seconds)
-        if old is not None and old is not slot.serving:
-            self._begin(retire(name, old))
+            logger.info("Loaded model %s%s in %.3f s", name, slot.logged(), seconds)
+        for serving in old:
+            if serving not in slot.servings:
+                self._begin(retire(name, serving))
+
+    def _servings(self, name: str, opened: Servable | Mapping[str | None, Servable], slot: Slot) -> tuple[Serving, ...]:
+        if isinstance(opened, Mapping):
+            return tuple(Serving(servable, version, work_of(name, version)) for version, servable in opened.items())
+        for serving in slot.servings:
+            if serving.servable is opened:  # user code loads anew in place
+                return (serving,)
+        return (Serving(opened, self._version(opened, slot.loads), work_of(name, None)),)
 
     def _version(self, servable: Servable, loads: int) -> str | None:
         if isinstance(servable, Versioned):
             return servable.version
         return str(loads) if self._source.versioned else None
 
-    def _load_failed(self, name: str, slot: _Slot, exc: Exception) -> None:
+    def _load_failed(self, name: str, slot: Slot, exc: Exception) -> None:
         self._metrics.load_seconds.labels("failed").observe(0)
         logger.error("%s", exc)
-        if slot.serving:
+        if slot.servings:
             slot.reason = f"the last load failed, the version before it serves: {exc}"
         elif isinstance(exc, ModelNotFound):
             del self._slots[name]
@@ -223,11 +231,10 @@ class Repository:
         async with slot.lock:
             if self._slots.get(name) is not slot:  # two unloads met; the first one did it
                 raise ModelNotFound(name)
-            serving, slot.serving = slot.serving, None
+            servings, slot.servings = slot.servings, ()
             slot.state, slot.reason = RepositoryState.UNLOADING, "unloading"
             try:
-                if serving is not None:
-                    await retire(name, serving)
+                await asyncio.gather(*(retire(name, serving) for serving in servings))
             finally:
                 del self._slots[name]
         logger.info("Unloaded model %s", name)

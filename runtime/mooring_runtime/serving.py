@@ -19,6 +19,8 @@ class Serving:
 
     servable: Servable
     version: str | None
+    work: str
+    """By which name the statistics have what it does."""
     ailment: str = ""
     """Why it was not ready when it was last asked; empty when it was."""
     in_flight: int = 0

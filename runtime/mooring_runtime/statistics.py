@@ -15,7 +15,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class ModelStatistics:
-    """One model's work, all versions of it."""
+    """The work of one model, or of one of the versions that it came with."""
 
     success: Tally = Tally()
     fail: Tally = Tally()
@@ -25,6 +25,11 @@ class ModelStatistics:
     """Rows that were computed."""
     batches: int = 0
     """Times that the model ran."""
+
+
+def work_of(model: str, version: str | None) -> str:
+    """By which name the work of a model is kept: each version's apart, where it came with versions."""
+    return model if version is None else f"{model}/versions/{version}"
 
 
 def statistics_document(name: str, version: str | None, done: ModelStatistics) -> dict[str, Any]:
@@ -54,7 +59,7 @@ class _Work:
 
 
 class Statistics:
-    """By model; a model that did nothing yet has zeros."""
+    """By `work_of`; what did nothing yet has zeros."""
 
     def __init__(self) -> None:
         self._models: defaultdict[str, _Work] = defaultdict(_Work)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mooring_runtime.backends.base import Backend
 from mooring_runtime.backends.files import BackendName, find_model
-from mooring_runtime.backends.model_settings import ModelSettings, read_settings
+from mooring_runtime.backends.model_settings import FILE_NAME, ModelSettings, read_settings
 
 _MODULES = {
     BackendName.ALEXNET: "mooring_runtime.backends.alexnet",
@@ -17,14 +17,22 @@ _MODULES = {
 """Imported on first use: torch takes seconds to import, and torchvision more."""
 
 
-def load_backend(folder: Path, device: str, torch_threads: int) -> tuple[Backend, ModelSettings]:
+def load_backend(
+    folder: Path, device: str, torch_threads: int, shared: Path | None = None
+) -> tuple[Backend, ModelSettings]:
     """Load what `folder` holds onto `device` and warm it up.
+
+    Args:
+        folder: Where the model's file is.
+        device: `cpu`, `cuda`, or what else torch knows.
+        torch_threads: For torch, which has them for all models.
+        shared: Where `mooring.json` is if `folder` has none.
 
     Raises:
         ModelLoadFailed: what is wrong with the files, and what to do.
         StartupError: the device is not there.
     """
-    settings = read_settings(folder)
+    settings = read_settings(folder if shared is None or (folder / FILE_NAME).exists() else shared)
     model_file = find_model(folder, settings)
     setup = import_torch(torch_threads)
     load: Callable[..., Backend] = import_module(_MODULES[model_file.backend]).load

@@ -1,7 +1,7 @@
 """`mooring.json`: what an author may say about a model beside its file. All of it optional; so is the file itself."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -34,6 +34,8 @@ class ModelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
 
+    versions: Literal["latest", "all"] | tuple[Annotated[int, Field(ge=1)], ...] = "latest"
+    """Which numbered subfolders to serve, where the model has such: the newest one, all of them, or those of a list."""
     backend: str | None = None
     """`alexnet`, `torchscript` or `torch_export`; told from the file when left out."""
     model_file: str | None = None

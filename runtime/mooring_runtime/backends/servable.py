@@ -11,13 +11,22 @@ from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
 from mooring_runtime.lane import Lane, LaneLimits
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.servable import Headers, ModelMetadata
+from mooring_runtime.statistics import work_of
 from mooring_runtime.threads import Threads
 
 
 class BackendServable:
     """Prepares in a codec thread, computes in the lane, never on the loop."""
 
-    def __init__(self, name: str, backend: Backend, limits: LaneLimits, threads: Threads, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        name: str,
+        backend: Backend,
+        limits: LaneLimits,
+        threads: Threads,
+        metrics: Metrics,
+        version: str | None = None,
+    ) -> None:
         self._name = name
         self._backend = backend
         self._threads = threads
@@ -28,7 +37,7 @@ class BackendServable:
             return run_batch(backend, jobs)
 
         self._lane: Lane[Job, list[InferOutput]] = Lane(
-            name, run, threads.lanes, limits, metrics.lane_observer(name), cores.taken
+            name, run, threads.lanes, limits, metrics.lane_observer(name, work_of(name, version)), cores.taken
         )
 
     async def is_ready(self) -> bool:

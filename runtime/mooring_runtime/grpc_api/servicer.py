@@ -51,10 +51,10 @@ class Servicer:
 
     async def model_metadata(self, request: Any, context: Context) -> Any:
         """What a model declares."""
-        version, metadata = await self._dataplane.model_metadata(request.name, request.version or None)
+        versions, metadata = await self._dataplane.model_metadata(request.name, request.version or None)
         return message("ModelMetadataResponse")(
             name=request.name,
-            versions=[] if version is None else [version],
+            versions=versions,
             platform=metadata.platform,
             inputs=[_tensor(tensor) for tensor in metadata.inputs],
             outputs=[_tensor(tensor) for tensor in metadata.outputs],

@@ -43,11 +43,11 @@ class V2Endpoints:
 
     async def model_metadata(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
         """Model metadata."""
-        version, metadata = await self._dataplane.model_metadata(model_name, model_version)
+        versions, metadata = await self._dataplane.model_metadata(model_name, model_version)
         return json_response(
             {
                 "name": model_name,
-                "versions": None if version is None else [version],
+                "versions": versions or None,
                 "platform": metadata.platform,
                 "inputs": [_tensor(tensor) for tensor in metadata.inputs],
                 "outputs": [_tensor(tensor) for tensor in metadata.outputs],
