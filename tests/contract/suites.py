@@ -1,6 +1,5 @@
 """Which list a peer is asked, by which wire: each is a suite, with a golden file and differences under its name."""
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -33,8 +32,7 @@ def our_server(peer: str) -> AbstractContextManager[Running]:
     if peer == KSERVE:
         return launched(MODELS)
     ports = {"MLSERVER_HOST": "127.0.0.1", "MLSERVER_HTTP_PORT": "0", "MLSERVER_GRPC_PORT": "0"}
-    path = os.pathsep.join(filter(None, (str(MLSERVER_MODELS), os.environ.get("PYTHONPATH"))))
-    return started("mlserver", "start", str(MLSERVER_MODELS), PYTHONPATH=path, **ports)
+    return started("mlserver", "start", str(MLSERVER_MODELS), **ports)
 
 
 def comparable(peer: str, answer: Any) -> Any:

@@ -23,7 +23,7 @@ from mooring_runtime.mlserver.metrics import ModelsOwn, RequestCounters
 from mooring_runtime.mlserver.settings import SettingsError
 from mooring_runtime.mlserver.source import SettingsFolder
 from mooring_runtime.mlserver.start import Start
-from mooring_runtime.mlserver.utils import get_model_uri
+from mooring_runtime.mlserver.utils import extract_headers, get_model_uri, insert_headers
 from mooring_runtime.mlserver.wire import from_mlserver, to_mlserver
 from mooring_runtime.server import Models, running
 from mooring_runtime.threads import Threads
@@ -309,6 +309,15 @@ def test_a_response_gets_the_id_of_its_request_and_gives_up_its_headers() -> Non
     assert response.outputs[0].data == ["one"]
     with pytest.raises(InferenceError, match="must answer an InferenceResponse"):
         from_mlserver({}, payload, "m")
+
+
+def test_headers_are_put_into_a_request_and_taken_out_of_a_response() -> None:
+    request = insert_headers(types.InferenceRequest(inputs=[]), {"a": "1"})
+    assert request.parameters == types.Parameters(headers={"a": "1"})
+    parameters = types.Parameters(headers={"b": "2"}, k=1)
+    response = types.InferenceResponse(model_name="m", outputs=[], parameters=parameters)
+    assert extract_headers(response) == {"b": "2"}
+    assert (extract_headers(response), parameters.model_dump()) == (None, {"k": 1})
 
 
 def test_the_folder_may_name_variables_and_settings_json_goes_before_the_environment(tmp_path: Path) -> None:

@@ -140,6 +140,20 @@ def test_document_001_s_template_loads_as_it_stands_with_the_models_of_its_start
         assert server.http.post("/v2/models/m/infer", json=BODY).json()["outputs"] == []
 
 
+def test_models_share_code_that_lies_in_the_folder_of_all(models: Path) -> None:
+    (models / "common.py").write_text("from mlserver import MLModel, types, __version__\n" + SHARED)
+    put(models, "m", 3, implementation="common.Shared")
+    environ = {"MLSERVER_HTTP_PORT": "0", "MLSERVER_GRPC_PORT": "0", "MLSERVER_HOST": "127.0.0.1"}
+    with started("mlserver", "start", str(models), **environ) as server:
+        assert server.http.post("/v2/models/m/infer", json=BODY).json()["outputs"] == []
+
+
+SHARED = """
+class Shared(MLModel):
+    async def predict(self, payload):
+        return types.InferenceResponse(model_name=self.name, outputs=[])
+"""
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "mlserver-model"
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "ModelParameters",
     "ModelSettings",
     "Settings",
+    "__version__",
     "codecs",
     "errors",
     "log",
@@ -21,3 +22,6 @@ __all__ = [
     "types",
     "utils",
 ]
+
+__version__ = "1.7.1"
+"""The MLServer whose names these are, for models that ask."""

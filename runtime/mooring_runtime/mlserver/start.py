@@ -85,6 +85,7 @@ def start(argv: Sequence[str], environ: Mapping[str, str]) -> None:
     except StartupError as exc:
         sys.exit(f"mooring-runtime: error: {exc}")
     aliases.install()
+    sys.path[:0] = [str(chosen.folder.absolute()), str(Path.cwd())]  # as MLServer: code that models share lies there
     server_settings = chosen.server_settings()
     front = front_of(chosen.settings)
     if chosen.settings.without_effect:

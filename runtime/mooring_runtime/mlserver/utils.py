@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from mooring_runtime.mlserver.errors import InvalidModelURI
 from mooring_runtime.mlserver.settings import ModelSettings
+from mooring_runtime.mlserver.types import InferenceRequest, InferenceResponse, Parameters
 
 
 async def get_model_uri(settings: ModelSettings, wellknown_filenames: Sequence[str] = ()) -> str:
@@ -46,3 +47,19 @@ def to_absolute_path(settings: ModelSettings, uri: str) -> str:
 def generate_uuid() -> str:
     """A new request id."""
     return str(uuid4())
+
+
+def insert_headers(inference_request: InferenceRequest, headers: dict[str, str]) -> InferenceRequest:
+    """The request, with `headers` among its parameters in place of what was there."""
+    inference_request.parameters = inference_request.parameters or Parameters()
+    inference_request.parameters.headers = headers
+    return inference_request
+
+
+def extract_headers(inference_response: InferenceResponse) -> dict[str, str] | None:
+    """The headers among the response's parameters, taken out of them; None when there are none."""
+    parameters = inference_response.parameters
+    if parameters is None or parameters.headers is None:
+        return None
+    headers, parameters.headers = parameters.headers, None
+    return headers
