@@ -48,16 +48,19 @@ class Generators:
     wrk: str
     ghz: str
 
+    def start(self, server: Server, question: Question, connections: int, seconds: int) -> subprocess.Popen[str]:
+        """Begin to send."""
+        if question.by_grpc:
+            return ghz.start(self.ghz, server.grpc_port, question, connections, seconds)
+        return wrk.start(self.wrk, server.http_port, question, connections, seconds)
+
     def load(self, server: Server, question: Question, connections: int, seconds: int) -> Load:
         """Send for `seconds`, wait for the last answers.
 
         Raises:
             SystemExit: there were errors alone, or no end.
         """
-        if question.by_grpc:
-            running = ghz.start(self.ghz, server.grpc_port, question, connections, seconds)
-        else:
-            running = wrk.start(self.wrk, server.http_port, question, connections, seconds)
+        running = self.start(server, question, connections, seconds)
         try:
             printed, _ = running.communicate(timeout=seconds + FINISH_S)
         except subprocess.TimeoutExpired:
