@@ -6,6 +6,8 @@ import base64
 import json
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -95,16 +97,36 @@ def test_document_003_s_grpc_service_answers_its_client(space: Namespace, desk: 
     assert complaints(space, "custom-model-grpc") == []
 
 
-@pytest.fixture
-def doubling(space: Namespace, storage: Storage, workshop: Workshop) -> str:
-    """Document 001's ServingRuntime with the image of its Dockerfile and its filled-in template; a model's URI."""
-    image = workshop.mlserver("custom-mlserver", seeds.template_001())
-    manifest = example("mlserver-model/servingruntime.yaml", {"example/custom-mlserver:v1": image})
+@dataclass(frozen=True)
+class Template:
+    """What a document says about a runtime in MLServer's SDK."""
+
+    document: str
+    program: Callable[[], str]
+    """The document's class, with its TODOs done."""
+    names: tuple[str, str, str]
+    """What its manifest leaves open: the runtime's name, the model format, the image."""
+
+
+TEMPLATES = (
+    Template("001", seeds.template_001, ("{{MODEL_TYPE}}", "{{MODEL_TYPE}}", "{{CUSTOM_RUNTIME_MLSERVER_IMAGE}}")),
+    Template("002", seeds.template_002, ("{{CUSTOM-RUNTIME-NAME}}", "{{MODEL-FORMAT-NAMES}}", "{{CUSTOM-IMAGE-NAME}}")),
+)
+
+
+@pytest.fixture(params=TEMPLATES, ids=lambda template: f"document {template.document}")
+def doubling(request: pytest.FixtureRequest, space: Namespace, storage: Storage, workshop: Workshop) -> str:
+    """The document's ServingRuntime, with the image of its filled-in class; a model's URI."""
+    template: Template = request.param
+    image = workshop.mlserver(f"custom-mlserver-{template.document}", template.program())
+    manifest = next(block for block in seeds.blocks(template.document, "yaml") if "kind: ServingRuntime" in block)
+    for name, value in zip(template.names, ("doubler", "doubler", image), strict=True):
+        manifest = manifest.replace(name, value)
     space.kubectl("apply", "-f", "-", stdin=manifest)
     return storage.s3_folder(BUCKET, "doubler", {"model.json": b'{"factor": 2}'})
 
 
-def test_document_001_s_runtime_serves_the_model_of_a_service(space: Namespace, target: Target, doubling: str) -> None:
+def test_a_document_s_runtime_serves_the_model_of_a_service(space: Namespace, target: Target, doubling: str) -> None:
     header, row = space.kubectl("get", "servingruntimes").strip().splitlines()
     assert header.split() == ["NAME", "DISABLED", "MODELTYPE", "CONTAINERS", "AGE"]
     assert row.split()[:3] == ["doubler", "doubler", "mlserver"]
@@ -121,7 +143,7 @@ def test_document_001_s_runtime_serves_the_model_of_a_service(space: Namespace, 
     assert complaints(space, "doubler") == []
 
 
-def test_document_001_s_runtime_serves_trained_models(space: Namespace, target: Target, doubling: str) -> None:
+def test_a_document_s_runtime_serves_trained_models(space: Namespace, target: Target, doubling: str) -> None:
     space.kubectl("apply", "-f", "-", stdin=example("mlserver-model/trainedmodels.yaml", {SAMPLE_URI: doubling}))
     space.until_ready("TrainedModel", "doubler-1", timeout_s=120)
     with front(target.ingress_url, f"doublers.{space.name}.example.com") as served:
