@@ -175,7 +175,8 @@ async def test_what_a_model_raises_or_answers_wrong_reaches_the_client(
 def names(root: Path, **environ: str) -> dict[str, str | None]:
     with folder_of(root, **environ) as folder:
         files = folder.files()
-    return {name: None if file is None else str(file.parent.relative_to(root)) for name, file in files.items()}
+    newest = {name: versions[-1] for name, versions in files.items()}
+    return {name: None if file is None else str(file.parent.relative_to(root)) for name, file in newest.items()}
 
 
 def put(file: Path, document: object) -> None:
@@ -200,10 +201,36 @@ def test_models_are_found_at_any_depth_through_links_by_name_or_folder(tmp_path:
     ("versions", "newest"),
     [(["9", "10"], "10"), (["9", None], "None"), (["v1", "v2"], "v2"), (["1", "v2"], "1")],
 )
-def test_the_newest_version_of_a_model_is_served(tmp_path: Path, versions: list[str | None], newest: str) -> None:
+def test_the_newest_version_of_a_model_is_known(tmp_path: Path, versions: list[str | None], newest: str) -> None:
     for version in versions:
         put(tmp_path / str(version) / "model-settings.json", {"name": "m", "parameters": {"version": version}})
     assert names(tmp_path) == {"m": newest}
+
+
+async def test_versions_are_served_side_by_side_and_replaced_together(tmp_path: Path, until: Until) -> None:
+    def put_versions(*versions: str, **more: Any) -> None:
+        for version in versions:
+            write(tmp_path / version, "m", says=f"from {version}", parameters={"version": version}, **more)
+
+    async def says(http: httpx.AsyncClient, path: str) -> str:
+        answer = await http.post(f"/v2/models/m{path}/infer", json=BODY)
+        return str(answer.json()["outputs"][0]["data"][0] if answer.status_code == 200 else answer.status_code)
+
+    put_versions("9", "10")
+    async with served(tmp_path) as http:
+        await until(lambda: _ready(http))
+        paths = ("", "/versions/9", "/versions/10", "/versions/11")
+        assert [await says(http, path) for path in paths] == ["from 10", "from 9", "from 10", "404"]
+        index = (await http.post("/v2/repository/index")).json()
+        assert [(entry["version"], entry["state"]) for entry in index] == [("9", "READY"), ("10", "READY")]
+
+        put_versions("11", load="raise ValueError('no such thing')")
+        assert (await http.post("/v2/repository/models/m/load")).status_code == 422
+        assert [await says(http, path) for path in paths] == ["from 10", "from 9", "from 10", "404"]
+        put_versions("11")
+        (tmp_path / "9" / "model-settings.json").unlink()
+        (await http.post("/v2/repository/models/m/load")).raise_for_status()
+        assert [await says(http, path) for path in paths] == ["from 11", "404", "from 10", "from 11"]
 
 
 def test_the_environment_alone_makes_a_model_where_no_file_does(tmp_path: Path) -> None:

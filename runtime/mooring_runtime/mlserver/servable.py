@@ -25,14 +25,15 @@ class MLModelServable:
         model: Loaded.
         thread: Its own; closed with it.
         host: Where its requests are counted and batched, and its custom handlers are opened.
+        work: By which name the statistics have what it does.
     """
 
-    def __init__(self, model: MLModel, thread: ModelThread, host: Host) -> None:
+    def __init__(self, model: MLModel, thread: ModelThread, host: Host, work: str) -> None:
         self._model = model
         self._thread = thread
         self._counters = host.counters
         self._routes = host.routes.add(model, thread)
-        self._infer = _batched(model, self._alone, host)
+        self._infer = _batched(model, self._alone, host, work)
         self.version = model.version
 
     async def is_ready(self) -> bool:
@@ -106,7 +107,7 @@ class MLModelServable:
         self._thread.close()
 
 
-def _batched(model: MLModel, infer: Infer, host: Host) -> Infer:
+def _batched(model: MLModel, infer: Infer, host: Host, work: str) -> Infer:
     """`infer`, or what asks it for several requests at once if the model's settings say so."""
     settings = model.settings
     if settings.max_batch_size <= 1 or settings.max_batch_time <= 0:
@@ -116,7 +117,8 @@ def _batched(model: MLModel, infer: Infer, host: Host) -> Infer:
         max_batch_rows=settings.max_batch_size,
         max_queue_delay_s=settings.max_batch_time,
     )
-    return Batcher(model.name, infer, host.threads.lanes, limits, host.metrics.lane_observer(model.name)).infer
+    observe = host.metrics.lane_observer(model.name, work)
+    return Batcher(model.name, infer, host.threads.lanes, limits, observe).infer
 
 
 async def _only(payload: InferenceRequest) -> AsyncIterator[InferenceRequest]:

@@ -18,6 +18,7 @@ from mooring_runtime.mlserver.servable import MLModelServable
 from mooring_runtime.mlserver.settings import MODEL_SETTINGS_FILE, ModelSettings, SettingsError, read_document
 from mooring_runtime.model_thread import ModelThread
 from mooring_runtime.servable import Servable
+from mooring_runtime.statistics import work_of
 
 
 @dataclass(frozen=True)
@@ -31,37 +32,33 @@ class SettingsFolder:
     versioned: bool = False
     """Models say their version themselves."""
 
-    def files(self) -> dict[str, Path | None]:
-        """The settings file of each model, sorted by name; None stands for the environment alone.
+    def files(self) -> dict[str, list[Path | None]]:
+        """The settings files of each model's versions, the newest last; None stands for the environment alone.
 
-        Of several versions of a model the newest is served: the one without a version, else the largest number.
+        The newest version is the one without a name, else the one of the largest number. Models are sorted by name.
         """
-        found: dict[str, list[Path]] = {}
+        found: dict[str, dict[str | None, Path | None]] = {}
         pattern = os.path.join(glob.escape(str(self.root)), "**", MODEL_SETTINGS_FILE)  # noqa: PTH118 - glob's own form
         # Path.rglob would not follow links, which is how models are put in place.
         for text in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207
-            file = Path(text)
-            found.setdefault(_name_and_version(file, self.environ)[0], []).append(file)
-        for name, files in found.items():
-            files.sort(key=lambda file: _age(_name_and_version(file, self.environ)[1]))
-            if len(files) > 1:
-                logger.info("Model %s: %s is the newest of %d versions", name, files[-1], len(files))
+            name, version = _name_and_version(Path(text), self.environ)
+            found.setdefault(name, {})[version] = Path(text)
         if not found and self.environ.get("MLSERVER_MODEL_IMPLEMENTATION"):
-            return {self.environ.get("MLSERVER_MODEL_NAME") or self.root.resolve().name: None}
-        return {name: found[name][-1] for name in sorted(found)}
+            return {self.environ.get("MLSERVER_MODEL_NAME") or self.root.resolve().name: [None]}
+        return {name: [found[name][version] for version in sorted(found[name], key=_age)] for name in sorted(found)}
 
-    def _settings(self, name: str) -> tuple[ModelSettings, Path]:
-        """The settings and the folder of the model of this name."""
+    def _settings(self, name: str) -> list[tuple[ModelSettings, Path]]:
+        """The settings and the folder of each version of the model of this name, the newest last."""
         files = self.files()
         if name in files:
-            file, forced = files[name], None
-            folder = (file.parent if file else self.root).absolute()
-        else:
-            folder, forced = self._folder(name).absolute(), name
-            file = folder / MODEL_SETTINGS_FILE
-            file = file if file.is_file() else None
+            return [self._read(file, (file.parent if file else self.root).absolute()) for file in files[name]]
+        folder = self._folder(name).absolute()
+        file = folder / MODEL_SETTINGS_FILE
+        return [self._read(file if file.is_file() else None, folder, name)]
+
+    def _read(self, file: Path | None, folder: Path, name: str | None = None) -> tuple[ModelSettings, Path]:
         try:
-            return ModelSettings.load(file, self.environ, folder, forced), folder
+            return ModelSettings.load(file, self.environ, folder, name), folder
         except SettingsError as exc:
             raise ModelLoadFailed(str(exc), "Correct it and load again.") from None
 
@@ -80,12 +77,25 @@ class SettingsFolder:
                 return folder
         raise ModelNotFound(name, f"No {MODEL_SETTINGS_FILE} names it.")
 
-    async def open(self, name: str) -> Servable:
-        """Read the settings, import the class, make the model and `load` it, all but the first on its own thread."""
-        settings, folder = await self.host.threads.load(self._settings, name)
-        if settings.without_effect:
-            logger.warning("Model %s: these settings change nothing here: %s", name, "; ".join(settings.without_effect))
-        thread = ModelThread(name, self.host.max_waiting)
+    async def open(self, name: str) -> Servable | Mapping[str | None, Servable]:
+        """Open the model, or each of its versions, the newest last; all of them or none."""
+        versions = await self.host.threads.load(self._settings, name)
+        opened: dict[str | None, Servable] = {}
+        try:
+            for settings, folder in versions:
+                work = work_of(name, settings.version if len(versions) > 1 else None)
+                opened[settings.version] = await self._open(settings, folder, work)
+        except BaseException:
+            for servable in opened.values():
+                await servable.close()
+            raise
+        return opened if len(opened) > 1 else next(iter(opened.values()))
+
+    async def _open(self, settings: ModelSettings, folder: Path, work: str) -> Servable:
+        """Import the class, make the model and `load` it, on the model's own thread."""
+        if idle := settings.without_effect:
+            logger.warning("Model %s: these settings change nothing here: %s", settings.name, "; ".join(idle))
+        thread = ModelThread(settings.name, self.host.max_waiting)
 
         async def start() -> MLModel:
             enter(settings)
@@ -99,7 +109,7 @@ class SettingsFolder:
 
         try:
             model = await thread.run(start)
-            return MLModelServable(model, thread, self.host)
+            return MLModelServable(model, thread, self.host, work)
         except BaseException:
             thread.close()
             raise
