@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from mooring_api.v2 import RepositoryState
 from mooring_runtime.errors import ModelLoadFailed, ModelNotFound, ModelNotReady, ServingError
+from mooring_runtime.heap import Heap
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.servable import Servable, Versioned
@@ -66,6 +67,7 @@ class Repository:
         self._metrics = metrics
         self._slots: dict[str, Slot] = {}
         self._running: set[asyncio.Task[Any]] = set()
+        self._heap = Heap()
 
     def names(self) -> list[str]:
         """Names of the models that can answer."""
@@ -156,6 +158,7 @@ class Repository:
             if slot.servings:
                 logger.info("Unloaded model %s", name)
         self._slots.clear()
+        self._heap.close()
 
     def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._tasks.create_task(work)
@@ -197,6 +200,7 @@ class Repository:
             seconds = perf_counter() - started
             self._metrics.load_seconds.labels("ok").observe(seconds)
             logger.info("Loaded model %s%s in %.3f s", name, slot.logged(), seconds)
+            self._heap.loaded()
         for serving in old:
             if serving not in slot.servings:
                 self._begin(retire(name, serving))
@@ -237,6 +241,7 @@ class Repository:
                 await asyncio.gather(*(retire(name, serving) for serving in servings))
             finally:
                 del self._slots[name]
+        self._heap.unloaded()
         logger.info("Unloaded model %s", name)
 
 
