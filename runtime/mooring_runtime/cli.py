@@ -4,7 +4,7 @@ import os
 import sys
 
 from mooring_runtime.backends.loading import import_torch
-from mooring_runtime.cpu_limit import cpu_count
+from mooring_runtime.cpu_limit import cpu_share
 from mooring_runtime.errors import StartupError
 from mooring_runtime.flags import parse
 from mooring_runtime.folder_source import FolderSource, Layout, describe
@@ -23,8 +23,8 @@ def folder_models(settings: Settings, threads: Threads, metrics: Metrics) -> Mod
     source = FolderSource(
         layout,
         settings.device,
-        cpu_count(),
-        settings.workers,
+        cpu_share(settings.workers),
+        1,
         settings.max_waiting,
         settings.max_queue_delay_ms,
         threads,
@@ -65,6 +65,6 @@ def serve_folder() -> None:
 
     def warm() -> None:
         """torch, and the device: a server that must have a GPU and has none says so at once."""
-        import_torch(cpu_count()).choose_device(settings.device)
+        import_torch(cpu_share(settings.workers)).choose_device(settings.device)
 
     leave(run(settings, models, warm))

@@ -46,6 +46,11 @@ def cpu_count(root: Path = Path("/"), affinity: int | None = None) -> int:
     return max(1, min([available, *(math.ceil(limit) for limit in limits)]))
 
 
+def cpu_share(workers: int) -> int:
+    """CPUs for each of several processes that work side by side: at least 1."""
+    return max(1, cpu_count() // workers)
+
+
 def _limits(root: Path) -> Iterator[float | None]:
     """The quotas of the process's cgroup and of all its parents: the smallest one counts."""
     v2, v1 = cgroup_paths(_read(root / "proc/self/cgroup") or "")

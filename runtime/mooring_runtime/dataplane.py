@@ -3,44 +3,20 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack, aclosing
-from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from mooring_runtime.classification import classified, wants_classes
 from mooring_runtime.errors import ModelNotReady, ServerNotReady, StartupError
+from mooring_runtime.fleet import Alone, Fleet
 from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.metrics import UNKNOWN, Metrics
 from mooring_runtime.readiness import SAYS_NO, Readiness
 from mooring_runtime.repository import IndexEntry, Repository
 from mooring_runtime.schedule import deadline, priority_of, timeout_s
 from mooring_runtime.servable import Headers, ModelMetadata, Servable, StreamingServable
+from mooring_runtime.server_metadata import ServerMetadata, server_metadata
 from mooring_runtime.serving import Serving
 from mooring_runtime.statistics import ModelStatistics
-
-SERVER_NAME = "mooring"
-EXTENSIONS = (
-    "model_repository_extension",
-    "model_repository",
-    "binary_tensor_data",
-    "parameters",
-    "schedule_policy",
-    "classification",
-    "statistics",
-    "model_configuration",
-    "logging",
-    "generate",
-)
-"""KServe's name for the repository's stands beside Triton's."""
-
-
-@dataclass(frozen=True)
-class ServerMetadata:
-    """Who answers."""
-
-    name: str
-    version: str
-    extensions: tuple[str, ...]
 
 
 class DataPlane:
@@ -52,6 +28,7 @@ class DataPlane:
         strict: Whether the server is ready only while every model that it should have is.
 
     Attributes:
+        fleet: All processes that serve these models.
         draining: Set on the way down: not ready any more, still answering.
     """
 
@@ -60,6 +37,7 @@ class DataPlane:
         self.metrics = metrics
         self._readiness = Readiness(repository, strict)
         self.draining = self._readiness.draining
+        self.fleet: Fleet = Alone(repository, metrics)
 
     @property
     def started(self) -> bool:
@@ -68,7 +46,7 @@ class DataPlane:
 
     async def is_ready(self) -> bool:
         """Whether requests should come here."""
-        return not await self._readiness.why_not()
+        return not await self._why_not()
 
     async def check_ready(self) -> None:
         """As `is_ready`.
@@ -76,12 +54,15 @@ class DataPlane:
         Raises:
             ServerNotReady: no; the text says why, and which models are at fault.
         """
-        if why := await self._readiness.why_not():
+        if why := await self._why_not():
             raise ServerNotReady(why)
+
+    async def _why_not(self) -> str:
+        return await self._readiness.why_not() or self.fleet.lacking()
 
     def server_metadata(self) -> ServerMetadata:
         """Who answers."""
-        return ServerMetadata(SERVER_NAME, version("mooring"), EXTENSIONS)
+        return server_metadata()
 
     def model_names(self) -> list[str]:
         """Names of the models that can answer."""
@@ -111,18 +92,22 @@ class DataPlane:
             servings = self.repository.servings(name, model_version)
             return [each.version for each in servings if each.version], await serving.servable.metadata()
 
-    def statistics(self, name: str | None, model_version: str | None) -> list[tuple[str, str | None, ModelStatistics]]:
+    async def statistics(
+        self, name: str | None, model_version: str | None
+    ) -> list[tuple[str, str | None, ModelStatistics]]:
         """Name, version and work of a model, or of one version of it; of all that can answer where `name` is None.
 
         Raises:
             ModelNotFound: unknown name or version.
             ModelNotReady: nothing serves.
         """
-        return [
-            (each, serving.version, self.metrics.statistics.of(serving.work))
+        servings = [
+            (each, serving)
             for each in ([name] if name is not None else self.repository.names())
             for serving in self.repository.servings(each, model_version if name is not None else None)
         ]
+        done = await self.fleet.statistics()
+        return [(each, serving.version, done.get(serving.work, ModelStatistics())) for each, serving in servings]
 
     async def infer(
         self,
@@ -199,11 +184,11 @@ class DataPlane:
         """
         if self.draining.is_set():
             raise ServerNotReady("It is shutting down.")
-        await self.repository.load(name)
+        await self.fleet.load(name)
 
     async def unload(self, name: str) -> None:
         """Unload a model."""
-        await self.repository.unload(name)
+        await self.fleet.unload(name)
 
     async def load_at_start(self, names: list[str]) -> list[Exception]:
         """Try every model of the start, then be started; answers what failed, which the index tells as well.

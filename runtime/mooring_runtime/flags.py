@@ -93,7 +93,12 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
     "workers": {
         "type": positive,
         "default": _DEFAULT.workers,
-        "help": "batches of a model that run at once (%(default)s)",
+        "help": "processes that serve, each with a copy of every model (%(default)s)",
+    },
+    "worker_timeout": {
+        "type": positive,
+        "default": _DEFAULT.worker_timeout_s,
+        "help": "seconds that a worker's event loop may stand still before the worker is replaced (%(default)s)",
     },
     "max_waiting": {
         "type": positive,
@@ -156,6 +161,7 @@ _NAMES = {
     "grace_period": "grace_period_s",
     "timeout_keep_alive": "timeout_keep_alive_s",
     "client_timeout": "client_timeout_s",
+    "worker_timeout": "worker_timeout_s",
 }
 """Flags whose setting says its unit."""
 

@@ -22,10 +22,16 @@ UNKNOWN = ""
 
 
 class Metrics:
-    """What the runtime counts. Model labels are names of models that are known, or `UNKNOWN`."""
+    """What the runtime counts. Model labels are names of models that are known, or `UNKNOWN`.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    Args:
+        registry: Where they are counted.
+        shown: What `/metrics` shows, where it is more than that: the metrics of all workers.
+    """
+
+    def __init__(self, registry: CollectorRegistry, shown: CollectorRegistry | None = None) -> None:
         self.registry = registry
+        self.shown = registry if shown is None else shown
         self.statistics = Statistics()
         self.requests = Counter(
             "mooring_runtime_requests_total",
@@ -44,6 +50,7 @@ class Metrics:
             "Requests being served",
             ["model_name", "protocol"],
             registry=registry,
+            multiprocess_mode="livesum",
         )
         self._queue_seconds = Histogram(
             "mooring_runtime_queue_seconds",

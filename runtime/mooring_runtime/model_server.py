@@ -22,6 +22,7 @@ from mooring_runtime.sdk_dataplane import DataPlane, ModelRepositoryExtension
 from mooring_runtime.sdk_source import RegisteredModels
 from mooring_runtime.server import Models, run
 from mooring_runtime.threads import Threads
+from mooring_runtime.workers.place import Place
 
 app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 """Stands before the server's own routes: middleware and routes added before `start` act on all that is served.
@@ -133,7 +134,7 @@ class ModelServer:
                 configure_logging(self.settings.log_config_file)
             except StartupError as exc:
                 sys.exit(str(exc))
-        with _deployed(_named(models)) as named:
+        with _deployed(_named(models), self.settings.workers) as named:
             for name, model in named:
                 if not isinstance(model, Model):
                     raise StartupError(f"start takes models, got a {type(model).__name__}.")
@@ -149,7 +150,8 @@ class ModelServer:
         The server drains, models are stopped, and the program goes on behind `start`. Where none serves, does nothing.
         """
         if self._serving:
-            os.kill(os.getpid(), sig)
+            place = Place.from_environ(os.environ)
+            os.kill(os.getpid() if place is None else place.supervisor, sig)
 
     def _signalled(self, number: int) -> None:
         self._serving = False  # it is stopping already
@@ -179,11 +181,13 @@ class ModelServer:
 
 
 @contextmanager
-def _deployed(named: list[tuple[str | None, Any]]) -> Iterator[list[tuple[str | None, Any]]]:
+def _deployed(named: list[tuple[str | None, Any]], workers: int) -> Iterator[list[tuple[str | None, Any]]]:
     """The models by name; deployments of Ray Serve among them as models that call them. Ray runs for the block then."""
     if not any(_is_of_ray(model) for _, model in named):
         yield named
         return
+    if workers > 1:
+        raise StartupError("Ray Serve's replicas are processes already: give a deployment num_replicas, not --workers.")
     from mooring_runtime.ray import DeployedModel, cluster
 
     with cluster():

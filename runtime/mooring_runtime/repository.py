@@ -9,35 +9,20 @@ from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar, cast
 
 from mooring_api.v2 import RepositoryState
-from mooring_runtime.errors import ModelLoadFailed, ModelNotFound, ModelNotReady, ServingError
+from mooring_runtime.errors import ModelNotFound, ModelNotReady
 from mooring_runtime.heap import Heap
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
+from mooring_runtime.model_source import ModelSource, load_failure
 from mooring_runtime.servable import Servable, Versioned
 from mooring_runtime.serving import Serving, close, retire
 from mooring_runtime.slot import Slot
 from mooring_runtime.statistics import work_of
 
 T = TypeVar("T")
-
-
-class ModelSource(Protocol):
-    """Where models come from."""
-
-    @property
-    def versioned(self) -> bool:
-        """Whether loads are counted as versions, or models have no version at all."""
-
-    async def open(self, name: str) -> Servable | Mapping[str | None, Servable]:
-        """Load and warm up the model, or each of the versions that it comes with, the newest last.
-
-        Raises:
-            ModelNotFound: the source has none of that name.
-            ModelLoadFailed: it has, but it cannot be served.
-        """
 
 
 @dataclass(frozen=True)
@@ -91,10 +76,16 @@ class Repository:
             for version in [serving.version for serving in slot.servings] or [None]
         ]
 
-    def expect(self, names: Iterable[str]) -> None:
-        """Know of models that will be loaded: until they are, they are not ready, instead of unknown."""
+    def expect(self, names: Iterable[str], numbers: Mapping[str, int] | None = None) -> None:
+        """Know of models that will be loaded: until they are, they are not ready, instead of unknown.
+
+        Args:
+            names: The models.
+            numbers: How many loads of each the next one makes, where other processes counted before.
+        """
         for name in names:
-            self._slots.setdefault(name, Slot(reason="It waits to be loaded.", expected=True))
+            loads = (numbers or {}).get(name, 1) - 1
+            self._slots.setdefault(name, Slot(reason="It waits to be loaded.", expected=True, loads=loads))
 
     @contextmanager
     def lease(self, name: str, version: str | None = None) -> Iterator[Serving]:
@@ -131,14 +122,18 @@ class Repository:
             raise ModelNotFound(name, f"Version {version} is not there; {slot.told()}.")
         return (serving,)
 
-    async def load(self, name: str) -> None:
-        """Load `name`, or its next version; returns when requests reach it.
+    async def load(self, name: str, number: int | None = None) -> int:
+        """Load `name`, or its next version; returns, when requests reach it, how many loads of it that makes.
+
+        Args:
+            name: The model.
+            number: How many that is to make; counted here when None.
 
         Raises:
             ModelNotFound: the source has no such model.
             ModelLoadFailed: it cannot be served; the old version, where there is one, still is.
         """
-        await self._to_the_end(self._load(name))
+        return await self._to_the_end(self._load(name, number))
 
     async def unload(self, name: str) -> None:
         """Forget `name`; returns when what it had begun is answered and it is closed.
@@ -166,21 +161,21 @@ class Repository:
         task.add_done_callback(self._running.discard)
         return task
 
-    async def _to_the_end(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` even if the caller is cancelled; its error is the caller's, never the task group's."""
 
-        async def outcome() -> Exception | None:
+        async def outcome() -> tuple[T, None] | tuple[None, Exception]:
             try:
-                await work
+                return await work, None
             except Exception as exc:  # handed to the caller
-                return exc
-            return None
+                return None, exc
 
-        error = await asyncio.shield(self._begin(outcome()))
+        result, error = await asyncio.shield(self._begin(outcome()))
         if error is not None:
             raise error
+        return cast("T", result)
 
-    async def _load(self, name: str) -> None:
+    async def _load(self, name: str, number: int | None) -> int:
         slot = self._slots.get(name) or Slot()
         async with slot.lock:
             self._slots[name] = slot
@@ -190,10 +185,10 @@ class Repository:
             try:
                 opened = await self._source.open(name)
             except Exception as exc:
-                failure = _failure(name, exc)
+                failure = load_failure(name, exc)
                 self._load_failed(name, slot, failure)
                 raise failure from exc
-            slot.loads += 1
+            slot.loads = slot.loads + 1 if number is None else number
             old = slot.servings
             slot.servings = self._servings(name, opened, slot)
             slot.state, slot.reason = RepositoryState.READY, ""
@@ -204,6 +199,7 @@ class Repository:
         for serving in old:
             if serving not in slot.servings:
                 self._begin(retire(name, serving))
+        return slot.loads
 
     def _servings(self, name: str, opened: Servable | Mapping[str | None, Servable], slot: Slot) -> tuple[Serving, ...]:
         if isinstance(opened, Mapping):
@@ -221,6 +217,13 @@ class Repository:
     def _load_failed(self, name: str, slot: Slot, exc: Exception) -> None:
         self._metrics.load_seconds.labels("failed").observe(0)
         logger.error("%s", exc)
+        self._remember(name, slot, exc)
+
+    def failed_elsewhere(self, name: str, exc: Exception) -> None:
+        """Tell of a load that failed in another process, and was not tried here, as of one that failed here."""
+        self._remember(name, self._slots.setdefault(name, Slot()), exc)
+
+    def _remember(self, name: str, slot: Slot, exc: Exception) -> None:
         if slot.servings:
             slot.reason = f"the last load failed, the version before it serves: {exc}"
         elif isinstance(exc, ModelNotFound):
@@ -243,14 +246,3 @@ class Repository:
                 del self._slots[name]
         self._heap.unloaded()
         logger.info("Unloaded model %s", name)
-
-
-def _failure(name: str, exc: Exception) -> ServingError:
-    """A failed load in words that name the model; what is no domain error came out of a model's own code."""
-    if isinstance(exc, ModelLoadFailed):
-        return ModelLoadFailed(f"Model with name {name} could not be loaded: {exc.reason}", exc.advice)
-    if isinstance(exc, ServingError):
-        return exc
-    return ModelLoadFailed(
-        f"Model with name {name} could not be loaded: {type(exc).__name__} : {exc}", "See the server's log."
-    )

@@ -11,24 +11,30 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uvloop
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from mooring_runtime.cpu_limit import cpu_count
+from mooring_runtime.cpu_limit import cpu_share
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import StartupError
 from mooring_runtime.logging import logger
 from mooring_runtime.loop_watch import LoopWatch
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.repository import ModelSource, Repository
+from mooring_runtime.model_source import ModelSource
+from mooring_runtime.repository import Repository
 from mooring_runtime.rest_api.app import create_app, in_front, is_bare
 from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.settings import Settings
+from mooring_runtime.stop import Stop
 from mooring_runtime.threads import Threads
 from mooring_runtime.transports import Address, transports
+from mooring_runtime.workers.member import joined
+from mooring_runtime.workers.metrics_files import worker_metrics
+from mooring_runtime.workers.place import Place
+from mooring_runtime.workers.supervisor import supervise_self
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _LOOPS = {"auto": uvloop.new_event_loop, "uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
@@ -72,6 +78,8 @@ async def running(
     models: Callable[[Threads, Metrics], Models],
     warm: Callable[[], object] | None = None,
     front: FastAPI | None = None,
+    place: Place | None = None,
+    stop: Stop | None = None,
 ) -> AsyncIterator[Running]:
     """A server that listens for the block and drains after it.
 
@@ -80,30 +88,41 @@ async def running(
         models: Makes what to serve, given the pools and metrics to serve it with.
         warm: Called in a loader thread right after listening (imports torch).
         front: An application of the user's, whose middleware and routes stand before ours.
+        place: Which of several workers this server is.
+        stop: What may tell it to stop, also while it is not up yet.
     """
-    threads, metrics = Threads.for_cpus(cpu_count()), new_metrics()
+    stop = stop or Stop()
+    threads = Threads.for_cpus(cpu_share(settings.workers))
+    metrics = new_metrics() if place is None else worker_metrics(place.metrics_folder, place.index)
     watch = LoopWatch(metrics.loop_lag_seconds.observe)
     try:
         async with asyncio.TaskGroup() as tasks:
             chosen = models(threads, metrics)
             dataplane = DataPlane(Repository(chosen.source, tasks, metrics), metrics, chosen.strict)
             chosen.opened(dataplane)
-            dataplane.repository.expect(chosen.at_start)
-            inference = Inference(dataplane, threads, settings.events)
-            app = create_app(dataplane, inference, threads, settings.enable_docs_url)
-            direct = inference if front is None or is_bare(front) else None
-            if front is not None:
-                app = in_front(front, app)
-            async with transports(settings, app, direct, dataplane, threads, tasks) as address:
-                if warm is not None:
-                    tasks.create_task(threads.load(warm))
-                starting = tasks.create_task(_start_models(dataplane, chosen))
-                try:
-                    yield Running(dataplane, address)
-                finally:
-                    dataplane.draining.set()
-                    starting.cancel()
-            await dataplane.repository.close()
+            async with joined(place, dataplane, chosen.at_start, stop.at_once) as at_start:
+                dataplane.repository.expect(at_start, at_start)
+                chosen = replace(chosen, at_start=list(at_start))
+                inference = Inference(dataplane, threads, settings.events)
+                app = create_app(dataplane, inference, threads, settings.enable_docs_url)
+                direct = inference if front is None or is_bare(front) else None
+                if front is not None:
+                    app = in_front(front, app)
+
+                def load() -> asyncio.Task[None]:
+                    if warm is not None:
+                        tasks.create_task(threads.load(warm))
+                    return tasks.create_task(_start_models(dataplane, chosen))
+
+                starting = await stop.unless(load()) if place is not None and place.late else None
+                async with transports(settings, app, direct, dataplane, threads, tasks) as address:
+                    starting = starting or load()
+                    try:
+                        yield Running(dataplane, address)
+                    finally:
+                        dataplane.draining.set()
+                        starting.cancel()
+                await dataplane.repository.close()
     finally:
         watch.stop()
         threads.shut_down()
@@ -121,6 +140,7 @@ async def serve(
     models: Callable[[Threads, Metrics], Models],
     warm: Callable[[], object] | None = None,
     front: FastAPI | None = None,
+    place: Place | None = None,
     on_signal: Callable[[int], None] = lambda number: None,
 ) -> None:
     """Serve until a signal comes, then drain. A second signal skips the lame-duck time.
@@ -130,30 +150,24 @@ async def serve(
         models: As `running`.
         warm: As `running`.
         front: As `running`.
+        place: As `running`.
         on_signal: Told of the first signal.
 
     Raises:
         StartupError: it cannot serve at all.
     """
     loop = asyncio.get_running_loop()
-    stop, hurry = asyncio.Event(), asyncio.Event()
-
-    def signalled(number: int) -> None:
-        first = not stop.is_set()
-        (stop if first else hurry).set()
-        if first:
-            on_signal(number)
-
+    stop = Stop(on_signal)
     for number in SIGNALS:
-        loop.add_signal_handler(number, signalled, number)
+        loop.add_signal_handler(number, stop.signalled, number)
     failure: BaseException | None = None
     try:
-        async with running(settings, models, warm, front) as server:
-            await stop.wait()
+        async with running(settings, models, warm, front, place, stop) as server:
+            await stop.asked.wait()
             logger.info("Stopping: not ready any more")
             server.dataplane.draining.set()
             with suppress(TimeoutError):
-                await asyncio.wait_for(hurry.wait(), settings.lame_duck_s)
+                await asyncio.wait_for(stop.hurry.wait(), settings.lame_duck_s)
     except* StartupError as group:
         failure = group
     finally:
@@ -173,12 +187,23 @@ def run(
     front: FastAPI | None = None,
     on_signal: Callable[[int], None] = lambda number: None,
 ) -> int:
-    """Serve on an event loop of our own; answers the exit status. Call it from the main thread."""
+    """Serve on an event loop of our own; answers the exit status. Call it from the main thread.
+
+    Of a server of several workers the first process to come here starts this program anew for each, and serves nothing.
+    """
+    place = Place.from_environ(os.environ)
     try:
+        if place is None and settings.workers > 1:
+            supervise_self(settings)
+            return 0
+        if place is not None:
+            settings = replace(settings, http_port=place.http_port, grpc_port=place.grpc_port, shares_ports=True)
         with asyncio.Runner(loop_factory=_LOOPS[settings.event_loop]) as runner:
-            runner.run(serve(settings, models, warm, front, on_signal))
+            runner.run(serve(settings, models, warm, front, place, on_signal))
     except StartupError as exc:
         logger.error("%s", exc)
+        if place is not None:
+            place.fail(str(exc))
         return 1
     return 0
 

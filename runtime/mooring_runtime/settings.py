@@ -56,7 +56,11 @@ class Settings:
     """Whether to be ready only while every model that should be loaded is; None: unless models come and go."""
     device: str = "auto"
     workers: int = 1
-    """Batches of one model that run at once, in this process: one copy of the model serves them all."""
+    """Processes that serve, each with a copy of every model."""
+    worker_timeout_s: int = 30
+    """How long a worker's event loop may stand still before the worker is ended and replaced."""
+    shares_ports: bool = False
+    """Whether other processes listen on the same ports: so in a worker, and no flag's to say."""
     max_waiting: int = 256
     """Requests that may wait for one model."""
     max_queue_delay_ms: float = 0.0

@@ -1,6 +1,7 @@
 """What each model has done since the server started, as Triton's statistics extension tells it; kept on the loop."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ class Tally:
 
     count: int = 0
     ns: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.count + other.count, self.ns + other.ns)
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,29 @@ class ModelStatistics:
     """Rows that were computed."""
     batches: int = 0
     """Times that the model ran."""
+
+    def __add__(self, other: "ModelStatistics") -> "ModelStatistics":
+        return ModelStatistics(
+            self.success + other.success,
+            self.fail + other.fail,
+            max(self.last_inference_ms, other.last_inference_ms),
+            self.rows + other.rows,
+            self.batches + other.batches,
+        )
+
+
+def statistics_of(plain: Mapping[str, Any]) -> ModelStatistics:
+    """What `asdict` made of some."""
+    return ModelStatistics(**{**plain, "success": Tally(**plain["success"]), "fail": Tally(**plain["fail"])})
+
+
+def merged(parts: Iterable[Mapping[str, ModelStatistics]]) -> dict[str, ModelStatistics]:
+    """The work of several processes, by model."""
+    whole: dict[str, ModelStatistics] = {}
+    for part in parts:
+        for name, done in part.items():
+            whole[name] = whole.get(name, ModelStatistics()) + done
+    return whole
 
 
 def work_of(model: str, version: str | None) -> str:
@@ -63,6 +90,10 @@ class Statistics:
 
     def __init__(self) -> None:
         self._models: defaultdict[str, _Work] = defaultdict(_Work)
+
+    def all(self) -> Mapping[str, ModelStatistics]:
+        """What each did that did anything."""
+        return {name: self.of(name) for name in self._models}
 
     def of(self, model: str) -> ModelStatistics:
         """What `model` did."""

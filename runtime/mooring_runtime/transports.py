@@ -42,22 +42,39 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A bound, listening socket.
+def bind(host: str, port: int, shared: bool = False, flag: str = "--http_port") -> socket.socket:
+    """A bound socket that does not block.
+
+    Args:
+        host: Its address.
+        port: Its port; 0 for any free one.
+        shared: Whether other sockets of ours have the same port.
+        flag: What chooses the port.
 
     Raises:
         StartupError: the port is taken or not ours to take.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
     try:
         sock.bind((host, port))
-        sock.listen(2048)
     except OSError as exc:
         sock.close()
-        raise StartupError(f"Cannot listen on {host}:{port}: {exc.strerror}. Choose another --http_port.") from exc
-    sock.setblocking(False)
+        raise StartupError(f"Cannot listen on {host}:{port}: {exc.strerror}. Choose another {flag}.") from exc
+    return sock
+
+
+def listen(host: str, port: int, shared: bool = False, flag: str = "--http_port") -> socket.socket:
+    """As `bind`, and listening."""
+    sock = bind(host, port, shared, flag)
+    try:
+        sock.listen(2048)
+    except OSError as exc:  # bound by another socket that shares its port
+        sock.close()
+        raise StartupError(f"Cannot listen on {host}:{port}: {exc.strerror}. Choose another {flag}.") from exc
     return sock
 
 
@@ -88,7 +105,8 @@ async def transports(
         from mooring_runtime.grpc_api.server import grpc_server
 
         async with grpc_server(settings, dataplane, threads) as grpc_port:
-            logger.info("Listening on grpc://%s:%d", settings.host, grpc_port)
+            if not settings.shares_ports:
+                logger.info("Listening on grpc://%s:%d", settings.host, grpc_port)
             try:
                 yield Address(settings.host, http_port, grpc_port)
             finally:
@@ -114,12 +132,13 @@ async def _rest_server(
     )
     if settings.tls is not None:
         settings.tls.apply(config)
-    sock = listen(settings.host, settings.http_port)
+    sock = listen(settings.host, settings.http_port, settings.shares_ports)
     http = _Uvicorn(config)
     serving = tasks.create_task(http.serve(sockets=[sock]))
     try:
         port = sock.getsockname()[1]
-        logger.info("Listening on %s://%s:%d", "http" if settings.tls is None else "https", settings.host, port)
+        if not settings.shares_ports:
+            logger.info("Listening on %s://%s:%d", "http" if settings.tls is None else "https", settings.host, port)
         async with following(settings.tls, config, tasks):
             yield http, port
     finally:

@@ -32,7 +32,16 @@ def launched(file: Path, *arguments: str, **environ: str) -> Iterator[Running]:
 
 @contextmanager
 def started(*arguments: str, **environ: str) -> Iterator[Running]:
-    """`mooring-runtime ARGUMENT...` on 127.0.0.1, ready; its log tells the ports that it chose."""
+    """`mooring-runtime ARGUMENT...` on 127.0.0.1, ready, and told to stop after the block."""
+    with left_alone(*arguments, **environ) as (server, child):
+        yield server
+        child.terminate()
+        assert child.wait(timeout=30) == 0
+
+
+@contextmanager
+def left_alone(*arguments: str, **environ: str) -> Iterator[tuple[Running, subprocess.Popen[str]]]:
+    """The same, to be ended within the block; its log tells the ports that it chose."""
     command = [sys.executable, "-m", "mooring_runtime", *arguments]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environ})
     log: list[str] = []
@@ -50,9 +59,7 @@ def started(*arguments: str, **environ: str) -> Iterator[Running]:
         reader.start()
         with httpx.Client(base_url=f"http://127.0.0.1:{ports['http']}", timeout=60) as http:
             wait_ready(http, child)
-            yield Running(http, ports["grpc"], log, child.pid)
-        child.terminate()
-        assert child.wait(timeout=30) == 0
+            yield Running(http, ports["grpc"], log, child.pid), child
         reader.join(timeout=10)
     finally:
         child.kill()

@@ -25,7 +25,7 @@ SETTINGS: dict[str, Any] = {
     "metrics_port": 0,
     "use_structured_logging": True,
     "cors_settings": {"allow_origins": ["https://a.example"], "allow_methods": ["POST"], "expose_headers": ["x-told"]},
-    "parallel_workers": 4,
+    "cache_enabled": True,
 }
 LONG = "compress me " * 100
 
@@ -83,7 +83,7 @@ def test_metrics_have_a_port_of_their_own_as_well(server: Running) -> None:
 def test_lines_are_json_objects_and_one_of_them_says_what_has_no_effect(server: Running) -> None:
     assert {"time", "name", "level", "message"} == set(lines(server)[0])
     (told,) = (line["message"] for line in lines(server) if "change nothing here" in line["message"])
-    assert "parallel_workers (one process serves all models" in told
+    assert "cache_enabled (answers are not cached" in told
 
 
 def test_a_structured_line_names_the_model_that_wrote_it_and_what_it_caught() -> None:
@@ -143,9 +143,9 @@ def test_variables_that_hold_more_than_text_are_json(tmp_path: Path) -> None:
     ("document", "environ", "told"),
     [
         ({}, {}, []),
-        ({"parallel_workers": 0, "kafka_enabled": False, "extensions": []}, {}, []),
-        ({}, {"MLSERVER_PARALLEL_WORKERS": "0", "MLSERVER_KAFKA_ENABLED": "False", "MLSERVER_EXTENSIONS": "[]"}, []),
-        ({"parallel_workers": 2}, {"MLSERVER_TRACING_SERVER": "t:1"}, ["parallel_workers", "tracing_server"]),
+        ({"cache_enabled": False, "kafka_enabled": False, "extensions": []}, {}, []),
+        ({}, {"MLSERVER_CACHE_ENABLED": "0", "MLSERVER_KAFKA_ENABLED": "False", "MLSERVER_EXTENSIONS": "[]"}, []),
+        ({"cache_enabled": True}, {"MLSERVER_TRACING_SERVER": "t:1"}, ["tracing_server", "cache_enabled"]),
         ({}, {"MLSERVER_MODELS_DIR": "/m", "MLSERVER_DEBUG": "true"}, []),
     ],
     ids=str,

@@ -190,6 +190,15 @@ async def test_an_expected_model_is_not_ready_until_it_is_loaded() -> None:
             pass
 
 
+async def test_a_load_is_counted_along_with_other_processes() -> None:
+    async with repository_of(Source()) as repository:
+        repository.expect(["m"], {"m": 3})
+        assert await repository.load("m") == 3
+        assert await repository.load("m") == 4
+        assert await repository.load("m", 7) == 7
+        assert states(repository) == [("m", "7", "READY")]
+
+
 async def test_an_unknown_model_leaves_no_trace() -> None:
     source = Source()
     source.error = ModelNotFound("m")
@@ -204,7 +213,7 @@ async def test_loads_and_unloads_of_one_model_take_turns() -> None:
     async with repository_of(source) as repository:
         await repository.load("m")
         calls = [repository.load("m"), repository.unload("m"), repository.load("m"), repository.load("m")]
-        assert await asyncio.gather(*calls) == [None] * 4
+        assert await asyncio.gather(*calls) == [2, None, 3, 4]
         ((name, _, state),) = states(repository)
         assert (name, state) == ("m", "READY")
         async with asyncio.timeout(10):

@@ -53,7 +53,7 @@ class ModelSettings(BaseModel):
     max_queue_delay_ms: Annotated[float, Field(ge=0, le=10_000)] | None = None
     """How long a batch that is not full may wait for more rows; the server's `--max_queue_delay_ms` when left out."""
     concurrency: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Batches that run at once; the server's `--workers` when left out."""
+    """Batches that run at once; 1 when left out."""
     top_k: Annotated[int, Field(ge=1, le=1000)] = 5
     """AlexNet: how many of the largest logits to answer."""
     class_names: tuple[str, ...] = ()

@@ -5,8 +5,7 @@ from typing import Any
 
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.grpc_api.messages import message
-from mooring_runtime.log_settings import LogSettings, change_log_settings
-from mooring_runtime.logging import logger
+from mooring_runtime.log_settings import LogSettings
 from mooring_runtime.model_config import config_of
 from mooring_runtime.statistics import statistics_document
 
@@ -32,7 +31,7 @@ class Extensions:
 
     async def model_statistics(self, request: Any, context: Any) -> Any:
         """What a model, or every model, has done."""
-        rows = self._dataplane.statistics(request.name or None, request.version or None)
+        rows = await self._dataplane.statistics(request.name or None, request.version or None)
         return message("ModelStatisticsResponse")(model_stats=[statistics_document(*row) for row in rows])
 
     async def log_settings(self, request: Any, context: Any) -> Any:
@@ -42,7 +41,7 @@ class Extensions:
             for name, value in request.settings.items()
             if (choice := value.WhichOneof("parameter_choice"))
         }
-        return _log_settings(change_log_settings(logger, changes))
+        return _log_settings(await self._dataplane.fleet.change_log_settings(changes))
 
 
 _FIELDS: dict[type, str] = {bool: "bool_param", int: "uint32_param", str: "string_param"}

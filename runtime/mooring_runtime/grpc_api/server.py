@@ -30,7 +30,8 @@ async def grpc_server(settings: Settings, dataplane: DataPlane, threads: Threads
         options=(
             ("grpc.max_send_message_length", settings.grpc_max_send_message_length),
             ("grpc.max_receive_message_length", settings.grpc_max_receive_message_length),
-            ("grpc.so_reuseport", 0),  # else a second server would share a taken port in silence
+            # Only among our own workers: else a second server would share a taken port in silence.
+            ("grpc.so_reuseport", int(settings.shares_ports)),
         ),
     )
     server.add_generic_rpc_handlers(service_handlers(dataplane, threads, settings.grpc_stream_shape))

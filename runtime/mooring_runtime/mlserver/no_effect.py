@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-_ONE_PROCESS = "one process serves all models, each on a thread of its own"
+_ONE_PROCESS = "models are not given to processes one by one: each is in every worker, on a thread of its own"
 _OWN_ENVIRONMENT = "models run in the server's own environment: install what they need in its image"
 _OWN_METADATA = "GET /v2 tells the server's own"
 
 SERVER: dict[str, str] = {
-    "parallel_workers": _ONE_PROCESS,
-    "parallel_workers_timeout": _ONE_PROCESS,
-    "metrics_dir": _ONE_PROCESS,
+    "parallel_workers_timeout": "a worker drains as the server does",
+    "metrics_dir": "the metrics of several workers meet in a folder of their own",
     "metrics_rest_server_prefix": "metrics of REST are mooring_runtime_*",
     "environments_dir": _OWN_ENVIRONMENT,
     "model_repository_implementation": "models are those of FOLDER",

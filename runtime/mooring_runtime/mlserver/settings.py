@@ -88,6 +88,8 @@ class Settings(_Settings):
     grpc_max_message_length: int | None = Field(None, ge=-1)
     """Bytes, in both directions; -1 is no limit."""
     load_models_at_startup: bool = True
+    parallel_workers: int = 1
+    """Processes that serve, each with a copy of every model; below 2, one."""
     root_path: str = ""
     """The path below which a proxy in front serves; requests may come with it or without."""
     cors_settings: CORSSettings | None = None

@@ -1,6 +1,7 @@
 """`mooring-runtime mlserver start FOLDER`: serve the models of a folder as MLServer would."""
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from mooring_runtime.mlserver.settings import Settings, SettingsError
 from mooring_runtime.mlserver.source import SettingsFolder
 from mooring_runtime.server import Models, leave, run
 from mooring_runtime.threads import Threads
+from mooring_runtime.workers.place import Place
 
 ACCESS_LOG = '%(client_addr)s "%(request_line)s" %(status_code)s'
 
@@ -71,6 +73,7 @@ class Start:
             grpc_max_send_message_length=limit,
             grpc_max_receive_message_length=limit,
             grpc_stream_shape="mlserver",
+            workers=max(1, self.settings.parallel_workers),
             access_log_format=ACCESS_LOG if self.settings.debug else None,
         )
 
@@ -110,13 +113,16 @@ def start(argv: Sequence[str], environ: Mapping[str, str]) -> None:
 def _tell_metrics(settings: Settings, metrics: Metrics) -> None:
     """Open the port of the metrics alone, if the settings name one; threads of its own answer there.
 
+    Of several workers the first one does: any of them tells the metrics of all.
+
     Raises:
         StartupError: it is taken.
     """
-    if settings.metrics_port is None or settings.metrics_endpoint is None:
+    place = Place.from_environ(os.environ)
+    if settings.metrics_port is None or settings.metrics_endpoint is None or (place is not None and place.index > 0):
         return
     try:
-        server, _ = start_http_server(settings.metrics_port, settings.host, metrics.registry)
+        server, _ = start_http_server(settings.metrics_port, settings.host, metrics.shown)
     except OSError as exc:
         where = f"{settings.host}:{settings.metrics_port}"
         raise StartupError(f"Cannot listen on {where}: {exc.strerror}. Choose another metrics_port.") from exc

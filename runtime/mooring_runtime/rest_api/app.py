@@ -7,7 +7,7 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mooring_runtime.dataplane import SERVER_NAME, DataPlane
+from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.rest_api.docs import add_docs
 from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.rest_api.openapi import document
@@ -16,6 +16,7 @@ from mooring_runtime.rest_api.v1 import v1_router
 from mooring_runtime.rest_api.v2 import v2_router
 from mooring_runtime.rest_api.v2_extensions import v2_extensions_router
 from mooring_runtime.rest_api.v2_streams import v2_streams_router
+from mooring_runtime.server_metadata import SERVER_NAME
 from mooring_runtime.threads import Threads
 
 
@@ -48,7 +49,7 @@ def create_app(dataplane: DataPlane, inference: Inference, threads: Threads, doc
     async def metrics(request: Request) -> Response:
         """Prometheus metrics."""
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(dataplane.metrics.registry), headers={"content-type": content_type})
+        return Response(encode(dataplane.metrics.shown), headers={"content-type": content_type})
 
     app.add_api_route("/metrics", metrics, methods=["GET"], response_model=None)
     answer_other_methods(app)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InvalidInput
-from mooring_runtime.log_settings import change_log_settings, log_settings
+from mooring_runtime.log_settings import log_settings
 from mooring_runtime.logging import logger
 from mooring_runtime.model_config import config_of
 from mooring_runtime.rest_api.errors import json_response
@@ -23,14 +23,14 @@ class V2Extensions:
 
     async def all_statistics(self, request: Request) -> Response:
         """What every model that can answer has done."""
-        return self._statistics(None, None)
+        return await self._statistics(None, None)
 
     async def statistics(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
         """What a model has done since the server started."""
-        return self._statistics(model_name, model_version)
+        return await self._statistics(model_name, model_version)
 
-    def _statistics(self, name: str | None, version: str | None) -> Response:
-        rows = self._dataplane.statistics(name, version)
+    async def _statistics(self, name: str | None, version: str | None) -> Response:
+        rows = await self._dataplane.statistics(name, version)
         return json_response({"model_stats": [statistics_document(*row) for row in rows]})
 
     async def config(self, request: Request, model_name: str, model_version: str | None = None) -> Response:
@@ -50,7 +50,7 @@ class V2Extensions:
             raise InvalidInput(f"Unrecognized request format: {exc}") from None
         if not isinstance(changes, dict):
             raise InvalidInput(f"the body must be a JSON object, got {type(changes).__name__}")
-        return json_response(change_log_settings(logger, changes))
+        return json_response(await self._dataplane.fleet.change_log_settings(changes))
 
 
 def v2_extensions_router(dataplane: DataPlane) -> APIRouter:
