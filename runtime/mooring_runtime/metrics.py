@@ -13,7 +13,10 @@ from types import TracebackType
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from mooring_runtime.errors import ServingError
+from mooring_runtime.sdk_metrics import PROM_LABELS, LLMStats, UserMetrics, get_labels
 from mooring_runtime.statistics import Statistics
+
+__all__ = ["PROM_LABELS", "UNKNOWN", "LLMStats", "Metrics", "UserMetrics", "get_labels"]
 
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 

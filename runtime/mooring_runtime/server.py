@@ -22,7 +22,7 @@ from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import StartupError
 from mooring_runtime.logging import logger
 from mooring_runtime.loop_watch import LoopWatch
-from mooring_runtime.metrics import Metrics
+from mooring_runtime.metrics import Metrics, UserMetrics
 from mooring_runtime.model_source import ModelSource
 from mooring_runtime.repository import Repository
 from mooring_runtime.rest_api.app import create_app, in_front, is_bare
@@ -69,6 +69,7 @@ def new_metrics() -> Metrics:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
+    registry.register(UserMetrics())
     return Metrics(registry)
 
 

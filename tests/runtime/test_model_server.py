@@ -15,7 +15,9 @@ import threading
 
 from kserve import InferInput, InferOutput, InferRequest, InferResponse, Model, ModelServer
 from kserve.model_server import app
+from prometheus_client import Counter
 
+counted = Counter("mine", "Of the program's own")
 
 def tell(*words):
     print("told:", *words, file=sys.stderr, flush=True)
@@ -71,6 +73,11 @@ async def asked():
         "registered": sorted(server.registered_models.get_models()),
         "model": plane.get_model_from_registry("first") is plane.model_registry.get_model("first"),
     }
+
+
+@app.get("/count")
+def count():
+    counted.inc(2)
 
 
 @app.get("/end")
@@ -146,3 +153,11 @@ def test_exceptions_that_nobody_waits_for_are_handled(program: Path, arguments: 
         answer = server.http.post("/v1/models/first:predict", json={"instances": ["background"]})
         assert answer.status_code == 200
     assert any(line in each for each in server.log)
+
+
+def test_metrics_that_a_program_registers_are_shown_beside_the_server_s(program: Path) -> None:
+    with launched(program) as server:
+        server.http.get("/count")
+        lines = server.http.get("/metrics").text.splitlines()
+    assert "mine_total 2.0" in lines
+    assert sum(line.startswith("process_start_time_seconds ") for line in lines) == 1
