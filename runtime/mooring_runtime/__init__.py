@@ -15,7 +15,11 @@ The SDK has KServe's names at KServe's places, so that a model written for it ch
 that: `mooring-runtime run model.py`.
 """
 
-from mooring_runtime import errors, logging, model_server, utils
+import re
+from typing import Any
+
+from mooring_runtime import errors, logging, model_server
+from mooring_runtime.constants import constants
 from mooring_runtime.infer_type import InferInput, InferOutput, InferRequest, InferResponse, RequestedOutput
 from mooring_runtime.inference_client import (
     InferenceGRPCClient,
@@ -27,6 +31,7 @@ from mooring_runtime.model import Model
 from mooring_runtime.model_repository import ModelRepository
 from mooring_runtime.model_server import ModelServer
 from mooring_runtime.predictor_config import PredictorConfig, PredictorProtocol
+from mooring_runtime.utils import utils
 
 __all__ = [
     "InferInput",
@@ -43,8 +48,23 @@ __all__ = [
     "PredictorProtocol",
     "RESTConfig",
     "RequestedOutput",
+    "constants",
     "errors",
     "logging",
     "model_server",
     "utils",
 ]
+
+_CLUSTER = re.compile(r"V1(alpha1|beta1)[A-Z]\w*|Knative[A-Z]\w*|KServeClient|ApiClient|Configuration|\w+Exception")
+"""Names of KServe's client for clusters."""
+
+
+def __getattr__(name: str) -> Any:
+    """Tell about names that KServe has and this package has not."""
+    if _CLUSTER.fullmatch(name):
+        raise ImportError(
+            f"{name} belongs to KServe's client for clusters, which a server does without, as this runtime does. "
+            "A program that talks to Kubernetes needs KServe's package, pip install kserve, and runs by python itself: "
+            "the objects are Mooring's as well."
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

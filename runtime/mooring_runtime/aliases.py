@@ -17,6 +17,7 @@ OURS = "mooring_runtime"
 
 PLACES = {
     "kserve": OURS,
+    "kserve_storage": f"{OURS}.storage",
     "mlserver": f"{OURS}.mlserver",
     "mlserver.codecs.errors": f"{OURS}.mlserver.errors",
     "mlserver.codecs.decorator": f"{OURS}.mlserver.codecs.arguments",
@@ -26,11 +27,16 @@ PLACES = {
     "kserve.protocol.dataplane": f"{OURS}.sdk_dataplane",
     "kserve.protocol.model_repository_extension": f"{OURS}.sdk_dataplane",
     "kserve.protocol.grpc.grpc_predict_v2_pb2": f"{OURS}.grpc_api.messages",
+    "kserve.protocol.grpc.grpc_predict_v2_pb2_grpc": f"{OURS}.grpc_api.stub",
 }
 """Where a name is that does not simply have ours in front; the others are at the same place below `mooring_runtime`, or
 below `mooring_runtime.mlserver` for MLServer's."""
 
-PAGES = {"kserve": "docs/custom-models.md", "mlserver": "docs/mlserver-models.md"}
+PAGES = {
+    "kserve": "docs/custom-models.md",
+    "kserve_storage": "docs/custom-models.md",
+    "mlserver": "docs/mlserver-models.md",
+}
 """The packages, and what tells which of their modules there are."""
 
 EMPTY = frozenset({"kserve.protocol", "kserve.protocol.grpc"})
@@ -84,7 +90,7 @@ class AliasFinder(MetaPathFinder):
         try:
             module = importlib.import_module(ours)
         except ModuleNotFoundError as exc:
-            if exc.name != ours:
+            if not f"{ours}.".startswith(f"{exc.name}."):  # not even a package on the way there
                 raise
             page = PAGES[fullname.partition(".")[0]]
             raise ModuleNotFoundError(

@@ -11,14 +11,17 @@
     ├── QueueFull             more requests wait for the model than its lane holds
     ├── DeadlineExceeded      the client's deadline passed before there was an answer
     ├── ServerNotReady        starting up or draining
+    ├── ServerNotLive         beyond that
     ├── NotSupported          a verb, protocol or version that this model or server does not have
     │   └── UnsupportedProtocol   a protocol
     └── StartupError          the process cannot serve at all: bad flag, absent device, taken port
+        └── NoModelReady          none of the models can serve
 
 The texts of the first three are KServe's, since its clients match on them (spec: runtime.md section 1.1). As there,
 user code may catch InvalidInput as a ValueError, ModelNotReady and InferenceError as a RuntimeError.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -125,11 +128,18 @@ class DeadlineExceeded(ServingError):
         super().__init__(f"Model with name {name} gave no answer within the request's deadline of {timeout_s:g} s.")
 
 
-class ServerNotReady(ServingError):
+class ServerNotReady(ServingError, RuntimeError):
     """The server is starting up or draining."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__("Server is not ready." + (f" {detail}" if detail else ""))
+
+
+class ServerNotLive(ServingError, RuntimeError):
+    """The server does not work any more. KServe's name, for programs that raise or catch it."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("Server is not live." + (f" {detail}" if detail else ""))
 
 
 class NotSupported(ServingError):
@@ -146,6 +156,16 @@ class UnsupportedProtocol(NotSupported):
 
 class StartupError(ServingError):
     """The process cannot serve at all; the text names the flag to change."""
+
+
+class NoModelReady(StartupError, RuntimeError):
+    """None of the models can serve. KServe's name, for programs that raise or catch it."""
+
+    def __init__(self, models: Sequence[Any], detail: str = "") -> None:
+        self.models = models
+        names = ",".join(model.name for model in models)
+        which = f"Model with name {names} is" if len(models) == 1 else f"Models with names {names} are"
+        super().__init__(f"{which} not ready." + (f" {detail}" if detail else ""))
 
 
 def in_our_words(exc: Exception) -> ServingError:

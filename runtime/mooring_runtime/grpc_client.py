@@ -7,7 +7,8 @@ from typing import Any, Self
 
 import grpc
 
-from mooring_runtime.grpc_api.messages import SERVICE, message
+from mooring_runtime.grpc_api.messages import message
+from mooring_runtime.grpc_api.stub import GRPCInferenceServiceStub
 from mooring_runtime.infer_type import InferRequest, InferResponse
 
 Metadata = Sequence[tuple[str, str]]
@@ -52,16 +53,17 @@ def _metadata(headers: Mapping[str, str] | Metadata | None) -> list[tuple[str, s
 class _Calls:
     """The methods of the service on a channel, blocking or not."""
 
-    def __init__(self, channel: Any) -> None:
-        self._channel = channel
+    def __init__(self, channel: Any, timeout_s: float | None) -> None:
+        self._stub = GRPCInferenceServiceStub(channel)
+        self._timeout_s = timeout_s
 
     def __call__(self, method: str, request: Any, timeout: float | None, headers: Any) -> Any:
-        call = self._channel.unary_unary(
-            f"/{SERVICE}/{method}",
-            request_serializer=message(f"{method}Request").SerializeToString,
-            response_deserializer=message(f"{method}Response").FromString,
-        )
-        return call(request, timeout=timeout, metadata=_metadata(headers))
+        """Call; `timeout` in seconds goes before the client's."""
+        return getattr(self._stub, method)(request, timeout=timeout or self._timeout_s, metadata=_metadata(headers))
+
+    def ask(self, method: str, timeout: float | None, headers: Any, **fields: str) -> Any:
+        """Call with a request of these fields."""
+        return self(method, message(f"{method}Request")(**fields), timeout, headers)
 
 
 class InferenceGRPCClient:
@@ -99,8 +101,7 @@ class InferenceGRPCClient:
             self._channel = grpc.aio.secure_channel(target, creds, options=options)
         else:
             self._channel = grpc.aio.insecure_channel(target, options=options)
-        self._call = _Calls(self._channel)
-        self._timeout = timeout
+        self._call = _Calls(self._channel, timeout)
 
     async def infer(
         self,
@@ -113,23 +114,20 @@ class InferenceGRPCClient:
         Raises:
             grpc.RpcError: the server refused, or no answer.
         """
-        answer = await self._call("ModelInfer", infer_request.to_grpc(), timeout or self._timeout, headers)
+        answer = await self._call("ModelInfer", infer_request.to_grpc(), timeout, headers)
         return InferResponse.from_grpc_message(answer)
 
     async def is_server_live(self, timeout: float | None = None, headers: Any = None) -> bool:
         """Whether the server lives."""
-        return bool((await self._ask("ServerLive", timeout, headers)).live)
+        return bool((await self._call.ask("ServerLive", timeout, headers)).live)
 
     async def is_server_ready(self, timeout: float | None = None, headers: Any = None) -> bool:
         """Whether the server is ready."""
-        return bool((await self._ask("ServerReady", timeout, headers)).ready)
+        return bool((await self._call.ask("ServerReady", timeout, headers)).ready)
 
     async def is_model_ready(self, model_name: str, timeout: float | None = None, headers: Any = None) -> bool:
         """Whether the model can answer."""
-        return bool((await self._ask("ModelReady", timeout, headers, name=model_name)).ready)
-
-    async def _ask(self, method: str, timeout: float | None, headers: Any, **fields: str) -> Any:
-        return await self._call(method, message(f"{method}Request")(**fields), timeout or self._timeout, headers)
+        return bool((await self._call.ask("ModelReady", timeout, headers, name=model_name)).ready)
 
     async def close(self) -> None:
         """Close the channel."""
@@ -155,8 +153,7 @@ class InferenceServerClient:
         retries: int = 3,
     ) -> None:
         self._channel = grpc.insecure_channel(_target(url, use_ssl=False), options=_options(retries, channel_args))
-        self._call = _Calls(self._channel)
-        self._timeout = timeout
+        self._call = _Calls(self._channel, timeout)
 
     def infer(
         self,
@@ -169,22 +166,19 @@ class InferenceServerClient:
         Raises:
             grpc.RpcError: the server refused, or no answer.
         """
-        return self._call("ModelInfer", infer_request.to_grpc(), timeout or self._timeout, headers)
+        return self._call("ModelInfer", infer_request.to_grpc(), timeout, headers)
 
     def is_server_ready(self, timeout: float | None = None, headers: Any = None) -> bool:
         """Whether the server is ready."""
-        return bool(self._ask("ServerReady", timeout, headers).ready)
+        return bool(self._call.ask("ServerReady", timeout, headers).ready)
 
     def is_server_live(self, timeout: float | None = None, headers: Any = None) -> bool:
         """Whether the server lives."""
-        return bool(self._ask("ServerLive", timeout, headers).live)
+        return bool(self._call.ask("ServerLive", timeout, headers).live)
 
     def is_model_ready(self, model_name: str, timeout: float | None = None, headers: Any = None) -> bool:
         """Whether the model can answer."""
-        return bool(self._ask("ModelReady", timeout, headers, name=model_name).ready)
-
-    def _ask(self, method: str, timeout: float | None, headers: Any, **fields: str) -> Any:
-        return self._call(method, message(f"{method}Request")(**fields), timeout or self._timeout, headers)
+        return bool(self._call.ask("ModelReady", timeout, headers, name=model_name).ready)
 
     def close(self) -> None:
         """Close the channel."""

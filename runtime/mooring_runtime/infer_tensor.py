@@ -73,6 +73,20 @@ class InferTensor:
         values: list[Any] = self.as_numpy().ravel().tolist()
         return values
 
+    @data.setter
+    def data(self, data: list[Any] | Array) -> None:
+        self._data, self._raw, self._array = data, None, None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The tensor as the protocol's JSON has it, with `data` as a list."""
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "datatype": self.datatype.value,
+            "data": self.data,
+            "parameters": self.parameters,
+        }
+
     def as_raw(self) -> Buffer:
         """The tensor as raw bytes, without a copy where it came that way."""
         return self._raw if self._raw is not None else encode_raw(self.datatype, self.as_numpy())
@@ -158,6 +172,29 @@ class RequestedOutput:
         """Whether the client wants raw bytes; None when it did not say."""
         wish = self.parameters.get("binary_data")
         return wish if isinstance(wish, bool) else None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RequestedOutput) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment] # mutable, as KServe's
+
+
+def serialize_byte_tensor(array: Array) -> Array:
+    """The elements of a BYTES tensor as raw bytes, which are the one element of what is returned."""
+    return np.asarray(bytes(encode_raw(Datatype.BYTES, array)), dtype=np.object_)
+
+
+def deserialize_bytes_tensor(raw: bytes) -> Array:
+    """The elements of raw BYTES, one after another.
+
+    Raises:
+        InvalidInput: they end within an element.
+    """
+    count, position = 0, 0
+    while position < len(raw):
+        position += 4 + int.from_bytes(raw[position : position + 4], "little")
+        count += 1
+    return decode_raw("", Datatype.BYTES, (count,), raw)
 
 
 def with_raw(tensors: Sequence[T], raw: Sequence[Buffer] | None, what: str) -> list[T]:

@@ -12,7 +12,16 @@ import orjson
 from mooring_runtime.codec import Buffer
 from mooring_runtime.errors import InvalidInput
 from mooring_runtime.frames import frame
-from mooring_runtime.infer_tensor import InferInput, InferOutput, InferTensor, Parameters, RequestedOutput, with_raw
+from mooring_runtime.infer_tensor import (
+    InferInput,
+    InferOutput,
+    InferTensor,
+    Parameters,
+    RequestedOutput,
+    deserialize_bytes_tensor,
+    serialize_byte_tensor,
+    with_raw,
+)
 
 __all__ = [
     "InferInput",
@@ -22,6 +31,8 @@ __all__ = [
     "InferTensor",
     "Parameters",
     "RequestedOutput",
+    "deserialize_bytes_tensor",
+    "serialize_byte_tensor",
 ]
 
 
@@ -32,12 +43,27 @@ def _plain(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _frame(tensors: Sequence[InferTensor]) -> Any:
-    """The tensors as the columns of a pandas DataFrame."""
-    return frame({tensor.name: tensor.as_numpy().ravel().tolist() for tensor in tensors})
+    """The tensors as the columns of a pandas DataFrame; BYTES as text."""
+    columns = {tensor.name: tensor.as_numpy().ravel().tolist() for tensor in tensors}
+    return frame(
+        {name: [each.decode() if isinstance(each, bytes) else each for each in data] for name, data in columns.items()}
+    )
+
+
+class _FromGrpc:
+    """Two things of one name, as KServe has them: a class reads a message, an object says whether it came so."""
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return owner.from_grpc_message if instance is None else instance.__dict__["from_grpc"]
+
+    def __set__(self, instance: Any, value: bool) -> None:
+        instance.__dict__["from_grpc"] = value
 
 
 class InferRequest:
     """A v2 inference request."""
+
+    from_grpc = _FromGrpc()
 
     def __init__(
         self,
@@ -71,6 +97,28 @@ class InferRequest:
     def get_input_by_name(self, name: str) -> InferInput | None:
         """The input of that name, or None."""
         return next((tensor for tensor in self.inputs if tensor.name == name), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields, with the data of tensors as lists."""
+        return {
+            "id": self.id,
+            "model_name": self.model_name,
+            "inputs": [tensor.to_dict() for tensor in self.inputs],
+            "parameters": self.parameters,
+            "from_grpc": self.from_grpc,
+        }
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, InferRequest) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment] # mutable, as KServe's
+
+    @classmethod
+    def from_grpc_message(cls, message: Any) -> "InferRequest":
+        """Read a ModelInferRequest message; `InferRequest.from_grpc`, for those who read types."""
+        from mooring_runtime.grpc_api.wire import parse_request
+
+        return parse_request(message)
 
     @classmethod
     def from_bytes(cls, body: bytes, json_length: int, model_name: str) -> "InferRequest":
@@ -115,6 +163,8 @@ class InferResponse:
         InvalidInput: a requested output is not there.
     """
 
+    from_grpc = _FromGrpc()
+
     def __init__(
         self,
         response_id: str | None,
@@ -147,6 +197,21 @@ class InferResponse:
         chosen.outputs = [self._wanted(wish) for wish in wishes]
         return chosen
 
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields, with the data of tensors as lists."""
+        return {
+            "id": self.id,
+            "model_name": self.model_name,
+            "outputs": [tensor.to_dict() for tensor in self.outputs],
+            "parameters": self.parameters,
+            "from_grpc": self.from_grpc,
+        }
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, InferResponse) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment] # mutable, as KServe's
+
     def __str__(self) -> str:
         """As KServe's client prints it."""
         outputs = ",".join(
@@ -171,7 +236,7 @@ class InferResponse:
 
     @classmethod
     def from_grpc_message(cls, message: Any) -> "InferResponse":
-        """Read a ModelInferResponse message."""
+        """Read a ModelInferResponse message; `InferResponse.from_grpc`, for those who read types."""
         from mooring_runtime.grpc_api.wire import parse_response
 
         return parse_response(message)

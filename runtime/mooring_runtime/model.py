@@ -17,7 +17,15 @@ from mooring_runtime.servable import Headers
 if TYPE_CHECKING:
     from mooring_runtime.replica import Replica
 
-__all__ = ["InferenceVerb", "Model", "PredictorConfig", "PredictorProtocol"]
+__all__ = [
+    "BaseKServeModel",
+    "InferRequest",
+    "InferenceModel",
+    "InferenceVerb",
+    "Model",
+    "PredictorConfig",
+    "PredictorProtocol",
+]
 
 
 class InferenceVerb(Enum):
@@ -189,6 +197,10 @@ class Model:
         async with aclosing(self._replica.answers(*call)) as answers:
             async for answer in answers:
                 yield answer
+
+
+BaseKServeModel = InferenceModel = Model
+"""KServe has two more classes below its `Model`; one does here."""
 
 
 async def _timed(stages: dict[str, float], name: str, handler: Any, *args: Any) -> Any:

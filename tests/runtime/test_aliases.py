@@ -73,7 +73,7 @@ def test_modules_keep_their_own_names() -> None:
 
 @pytest.mark.parametrize(
     ("module", "page"),
-    [("kserve.storage", "docs/custom-models.md"), ("mlserver.kafka", "docs/mlserver-models.md")],
+    [("kserve.protocol.rest", "docs/custom-models.md"), ("mlserver.kafka", "docs/mlserver-models.md")],
 )
 def test_a_module_that_there_is_none_of_is_told_with_where_to_look(module: str, page: str) -> None:
     done = python(INSTALL + f"import {module}")

@@ -3,8 +3,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mooring_runtime.grpc_api import generate
+import grpc
+
+from mooring_runtime.grpc_api import generate, messages
 from mooring_runtime.grpc_api.messages import POOL, message
+from mooring_runtime.grpc_api.stub import GRPCInferenceServiceStub
 
 
 def test_the_committed_descriptors_are_those_of_the_proto(tmp_path: Path) -> None:
@@ -47,3 +50,10 @@ descriptor_pool.Default().AddSerializedFile(theirs.SerializeToString())
 assert message("ModelInferRequest")(id="7").id == "7"
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_messages_and_methods_that_the_protocol_has_not_are_not_there() -> None:
+    assert not hasattr(messages, "ModelTrainRequest")
+    stub = GRPCInferenceServiceStub(grpc.insecure_channel("127.0.0.1:1"))
+    assert hasattr(stub, "ModelStreamInfer")
+    assert not hasattr(stub, "ModelTrain")

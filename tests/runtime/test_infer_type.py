@@ -1,8 +1,11 @@
+import pickle
+
 import numpy as np
 import pytest
 
-from mooring_runtime import InferInput, InferOutput, InferRequest, RequestedOutput
+from mooring_runtime import InferInput, InferOutput, InferRequest, InferResponse, RequestedOutput
 from mooring_runtime.errors import InvalidInput
+from mooring_runtime.infer_type import deserialize_bytes_tensor, serialize_byte_tensor
 
 
 def test_a_tensor_from_numpy_from_a_list_and_from_raw_bytes_are_equal() -> None:
@@ -62,3 +65,56 @@ def test_tensors_are_found_by_name() -> None:
     request = InferRequest("m", [tensor])
     assert request.get_input_by_name("x") is tensor
     assert request.get_input_by_name("y") is None
+
+
+def test_a_message_is_read_by_the_class_and_told_by_the_object() -> None:
+    request = InferRequest("m", [InferInput("x", [1], "INT64", [7])], "1", request_outputs=[RequestedOutput("y")])
+    back = InferRequest.from_grpc(request.to_grpc())
+    assert (request.from_grpc, back.from_grpc) == (False, True)
+    request.from_grpc = True
+    assert back == request
+    response = InferResponse("1", "m", [InferOutput("y", [1], "INT64", [7])])
+    assert InferResponse.from_grpc(response.to_grpc()).outputs == response.outputs
+
+
+def test_requests_and_responses_are_equal_where_all_they_say_is() -> None:
+    def request(data: int) -> InferRequest:
+        return InferRequest("m", [InferInput("x", [1], "INT64", [data])], "1", parameters={"a": 1})
+
+    def response(data: int) -> InferResponse:
+        return InferResponse("1", "m", [InferOutput("x", [1], "INT64", [data])])
+
+    assert request(1) == request(1) != request(2)
+    assert response(1) == response(1) != response(2)
+    assert request(1).to_dict() == {
+        "id": "1", "model_name": "m", "parameters": {"a": 1}, "from_grpc": False,
+        "inputs": [{"name": "x", "shape": [1], "datatype": "INT64", "data": [1], "parameters": {}}],
+    }  # fmt: skip
+    assert response(1).to_dict()["outputs"] == request(1).to_dict()["inputs"]
+
+
+def test_data_that_is_set_takes_the_place_of_what_there_was() -> None:
+    tensor = InferInput("x", [1], "INT64", raw=b"\1\0\0\0\0\0\0\0")
+    assert tensor.as_numpy().tolist() == [1]
+    tensor.data = [5]
+    assert (tensor.as_numpy().tolist(), tensor.is_raw) == ([5], False)
+
+
+def test_byte_strings_are_written_one_after_another_and_read_again() -> None:
+    array = np.array([[b"ab", "ä"]], np.object_)
+    raw = serialize_byte_tensor(array).item()
+    assert raw == b"\2\0\0\0ab\2\0\0\0\xc3\xa4"
+    assert deserialize_bytes_tensor(raw).tolist() == [b"ab", "ä".encode()]
+    assert deserialize_bytes_tensor(b"").tolist() == []
+    with pytest.raises(InvalidInput, match="BYTES end"):
+        deserialize_bytes_tensor(raw[:-1])
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_requests_and_responses_can_be_pickled(raw: bool) -> None:
+    tensor = InferInput("x", [1], "INT64", [7])
+    if raw:
+        tensor = InferInput("x", [1], "INT64", raw=memoryview(bytes(tensor.as_raw())))
+        tensor.as_numpy()
+    request = InferRequest("m", [tensor], "1")
+    assert pickle.loads(pickle.dumps(request)) == request

@@ -42,3 +42,11 @@ InferTensorContents = message("InferTensorContents")
 ModelInferRequest = message("ModelInferRequest")
 ModelInferResponse = message("ModelInferResponse")
 ModelStreamInferResponse = message("ModelStreamInferResponse")
+
+
+def __getattr__(name: str) -> Any:
+    """Every other message of the protocol, as the module that protoc generates has them."""
+    try:
+        return message(name)
+    except KeyError:
+        raise AttributeError(f"the protocol has no message {name}") from None

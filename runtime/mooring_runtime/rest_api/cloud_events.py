@@ -90,9 +90,14 @@ def read_event(body: bytes, headers: Mapping[str, str]) -> Event:
     except orjson.JSONDecodeError as exc:
         raise InvalidInput(f"Unrecognized request format: {exc}") from None
     mode = Mode.STRUCTURED if media_type == STRUCTURED_TYPE else Mode.NONE
-    if isinstance(document, dict) and document.keys() >= _STRUCTURED:
+    if isinstance(document, dict) and is_structured(document):
         return Event(document.pop("data"), document, mode)
     return Event(document, {}, mode)
+
+
+def is_structured(document: Mapping[str, Any]) -> bool:
+    """Whether a decoded body is a structured event."""
+    return document.keys() >= _STRUCTURED
 
 
 def _binary_data(body: bytes, media_type: str) -> Any:

@@ -1,0 +1,65 @@
+"""What programs written for KServe import from `kserve.constants.constants`."""
+
+import os
+
+from mooring_api import names
+from mooring_runtime.flags import TLS_PORT
+from mooring_runtime.predictor_config import PredictorProtocol
+from mooring_runtime.rest_api.v2_wire import HEADER_LENGTH
+from mooring_runtime.settings import Settings
+
+__all__ = [
+    "DEFAULT_GRPC_PORT",
+    "DEFAULT_HTTPS_PORT",
+    "DEFAULT_HTTP_PORT",
+    "EXPLAINER_BASE_URL_FORMAT",
+    "FASTAPI_APP_IMPORT_STRING",
+    "INFERENCESERVICE_CONFIG_MAP_NAME",
+    "INFERENCE_CONTENT_LENGTH_HEADER",
+    "KSERVE_GROUP",
+    "KSERVE_KIND_INFERENCESERVICE",
+    "KSERVE_KIND_TRAINEDMODEL",
+    "KSERVE_LOGLEVEL",
+    "KSERVE_MODEL_SERVER_NAME",
+    "KSERVE_PLURAL_INFERENCESERVICE",
+    "KSERVE_PLURAL_TRAINEDMODEL",
+    "KSERVE_TLS_CERT_FILE_ENV",
+    "KSERVE_TLS_KEY_FILE_ENV",
+    "KSERVE_V1ALPHA1",
+    "KSERVE_V1ALPHA1_VERSION",
+    "KSERVE_V1BETA1",
+    "KSERVE_V1BETA1_VERSION",
+    "MAX_GRPC_MESSAGE_LENGTH",
+    "V1_ROUTE_PREFIX",
+    "V2_ROUTE_PREFIX",
+    "PredictorProtocol",
+]
+
+_DEFAULT = Settings()
+
+KSERVE_GROUP = names.GROUP
+KSERVE_V1BETA1_VERSION = "v1beta1"
+KSERVE_V1ALPHA1_VERSION = "v1alpha1"
+KSERVE_V1BETA1 = f"{KSERVE_GROUP}/{KSERVE_V1BETA1_VERSION}"
+KSERVE_V1ALPHA1 = f"{KSERVE_GROUP}/{KSERVE_V1ALPHA1_VERSION}"
+KSERVE_KIND_INFERENCESERVICE = "InferenceService"
+KSERVE_PLURAL_INFERENCESERVICE = "inferenceservices"
+KSERVE_KIND_TRAINEDMODEL = "TrainedModel"
+KSERVE_PLURAL_TRAINEDMODEL = "trainedmodels"
+INFERENCESERVICE_CONFIG_MAP_NAME = "inferenceservice-config"
+
+KSERVE_MODEL_SERVER_NAME = "kserve"
+KSERVE_LOGLEVEL = os.environ.get("KSERVE_LOGLEVEL", "INFO").upper()
+KSERVE_TLS_CERT_FILE_ENV = "KSERVE_TLS_CERT_FILE"
+KSERVE_TLS_KEY_FILE_ENV = "KSERVE_TLS_KEY_FILE"
+
+DEFAULT_HTTP_PORT = _DEFAULT.http_port
+DEFAULT_HTTPS_PORT = TLS_PORT
+DEFAULT_GRPC_PORT = _DEFAULT.grpc_port
+MAX_GRPC_MESSAGE_LENGTH = _DEFAULT.grpc_max_receive_message_length
+
+V1_ROUTE_PREFIX = "/v1"
+V2_ROUTE_PREFIX = "/v2"
+INFERENCE_CONTENT_LENGTH_HEADER = HEADER_LENGTH
+EXPLAINER_BASE_URL_FORMAT = "{0}://{1}"
+FASTAPI_APP_IMPORT_STRING = "mooring_runtime.model_server:app"
