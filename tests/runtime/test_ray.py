@@ -12,8 +12,16 @@ import pytest
 from tests.runtime.conftest import Serve
 from tests.runtime.launched import launched
 
-from mooring_runtime import InferenceGRPCClient, InferInput, InferOutput, InferRequest, InferResponse, Model
-from mooring_runtime.errors import InferenceError, InvalidInput, ModelLoadFailed, ModelNotReady
+from mooring_runtime import (
+    InferenceGRPCClient,
+    InferInput,
+    InferOutput,
+    InferRequest,
+    InferResponse,
+    Model,
+    ModelServer,
+)
+from mooring_runtime.errors import InferenceError, InvalidInput, ModelLoadFailed, ModelNotReady, StartupError
 from mooring_runtime.predictor_config import PredictorConfig
 
 ray = pytest.importorskip("ray")
@@ -224,6 +232,11 @@ class Stranger:
 def test_a_deployment_that_is_no_model_is_refused() -> None:
     with pytest.raises(ModelLoadFailed, match="Its class must be a Model"):
         deployed(Stranger).load()  # type: ignore[arg-type] # that is what is tested
+
+
+def test_deployments_have_replicas_and_no_workers() -> None:
+    with pytest.raises(StartupError, match="num_replicas"):
+        ModelServer(workers=2).start({"m": serve.deployment(Half)})
 
 
 class Half(Model):

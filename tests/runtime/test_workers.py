@@ -276,12 +276,28 @@ def test_a_worker_that_is_killed_under_load_loses_its_own_requests_only_and_is_r
             assert len(load.answered) <= int(told[1]) <= len(load.answered) + len(load.failed)
 
 
-def test_a_worker_whose_loop_stands_still_is_replaced(program: Path) -> None:
-    with two(program, "--worker_timeout", "3") as server, clients(server) as workers:
+LOG_CONFIG = """
+version: 1
+disable_existing_loggers: false
+formatters: {mine: {format: "mine %(process)d %(message)s"}}
+handlers:
+  mine: {class: logging.FileHandler, filename: FILE, formatter: mine}
+  stderr: {class: logging.StreamHandler}
+loggers: {kserve: {handlers: [mine, stderr], level: INFO}}
+"""
+
+
+def test_a_worker_whose_loop_stands_still_is_replaced_by_one_that_logs_alike(program: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    (tmp_path / "log.yaml").write_text(LOG_CONFIG.replace("FILE", str(log)))
+    flags = ("--worker_timeout", "3", "--log_config_file", str(tmp_path / "log.yaml"))
+    with two(program, *flags) as server, clients(server) as workers:
         stuck, other = workers
         os.kill(stuck, signal.SIGSTOP)
         poll(lambda: len(workers_of(server) - {stuck, other}) == 1)
         assert predict(workers[other]).status_code == 200
+        (replacement,) = workers_of(server) - {stuck, other}
+        poll(lambda: f"mine {replacement} " in log.read_text())
     assert not is_running(stuck)
 
 
@@ -327,6 +343,15 @@ def test_a_server_whose_workers_cannot_start_ends_and_says_why(tmp_path: Path, t
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1, done.stderr
     assert told in done.stderr
+
+
+def test_replacements_that_keep_failing_end_a_server_that_nobody_serves_any_more(program: Path, tmp_path: Path) -> None:
+    with left_alone("run", str(program), "--workers", "2", *LOCAL) as (server, child):
+        (tmp_path / "m.txt").unlink()  # what its model is made of
+        for worker in workers_of(server):
+            os.kill(worker, signal.SIGKILL)
+        assert child.wait(timeout=90) == 1
+    assert any("No worker serves" in line for line in server.log)
 
 
 @pytest.mark.parametrize("flag", ["--http_port", "--grpc_port"])

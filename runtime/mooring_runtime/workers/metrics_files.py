@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Metric, ProcessCollector, value
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from mooring_runtime.errors import StartupError
 from mooring_runtime.metrics import Metrics
 
 _PID = ".pid"
@@ -22,12 +23,25 @@ _PID = ".pid"
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder for the files, removed after the block."""
-    folder = tempfile.mkdtemp(prefix="mooring-metrics-")
+    """A folder for the files, removed after the block.
+
+    Raises:
+        StartupError: there is no place for one.
+    """
+    folder = _new_folder()
     try:
-        yield Path(folder)
+        yield folder
     finally:
-        remove(Path(folder))
+        remove(folder)
+
+
+def _new_folder() -> Path:
+    for parent in (None, "/dev/shm"):  # noqa: S108 - a container whose file system is read-only has this one still
+        try:
+            return Path(tempfile.mkdtemp(prefix="mooring-metrics-", dir=parent))
+        except OSError as exc:
+            failure = exc
+    raise StartupError(f"Workers need a folder for their metrics: {failure}. Mount an emptyDir at /tmp.")
 
 
 def remove(folder: Path) -> None:

@@ -25,8 +25,9 @@ class Orders:
 
     def __init__(self) -> None:
         self.members: list[Worker] = []
-        self._served: dict[str, int] | None = None
-        """Models by name, with the number of their last load; None until the first worker tells what it begins with."""
+        self._begun = False
+        self._served: dict[str, int] = {}
+        """Models by name, with the number of their last load."""
         self._failed: dict[str, list[str]] = {}
         """The last load of each model whose last load failed: every worker's index tells of it."""
         self._log_settings: dict[str, Any] = {}
@@ -39,7 +40,7 @@ class Orders:
                 return self._begin(worker, names)
             case "load", [name]:
                 async with self._lock(name):
-                    return await self._load_or_tell(worker, name)
+                    return await self._load_and_tell(worker, name)
             case "unload", [name]:
                 async with self._lock(name):
                     return await self._unload(name)
@@ -61,12 +62,12 @@ class Orders:
 
     def _begin(self, worker: Worker, names: list[str]) -> dict[str, Any]:
         """What `worker` is to load: what the first one found. From here on it gets every order, without a gap."""
-        if self._served is None:
-            self._served = dict.fromkeys(names, 1)
+        if not self._begun:
+            self._begun, self._served = True, dict.fromkeys(names, 1)
         self.members.append(worker)
         return {"models": self._served, "failed": self._failed, "log_settings": self._log_settings}
 
-    async def _load_or_tell(self, asked: Worker, name: str) -> int:
+    async def _load_and_tell(self, asked: Worker, name: str) -> int:
         try:
             number = await self._load(asked, name)
         except ModelLoadFailed as exc:
@@ -77,7 +78,6 @@ class Orders:
         return number
 
     async def _load(self, asked: Worker, name: str) -> int:
-        served = self._served if self._served is not None else {}
         number: int = await asked.call("load", name, None)
         told, failed = [asked], []
         while late := [worker for worker in self.members if worker not in told]:
@@ -85,10 +85,10 @@ class Orders:
             outcomes = zip(late, await _all(late, "load", name, number), strict=True)
             failed += [(worker, outcome) for worker, outcome in outcomes if isinstance(outcome, BaseException)]
         if not failed:
-            served[name] = number
+            self._served[name] = number
             return number
-        if name in served:
-            served[name] = number
+        if name in self._served:
+            self._served[name] = number
             self._replace(worker for worker, _ in failed)
         else:
             await _all(self.members, "unload", name)
@@ -101,7 +101,7 @@ class Orders:
             worker.retire()
 
     async def _unload(self, name: str) -> None:
-        known = self._served is not None and self._served.pop(name, None) is not None
+        known = self._served.pop(name, None) is not None
         self._failed.pop(name, None)
         outcomes = await _all(self.members, "unload", name)
         if not known and all(isinstance(outcome, ModelNotFound) for outcome in outcomes):

@@ -36,8 +36,8 @@ PAUSES_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 LASTING_S = 10
 """How long a worker must have been ready for its end to be no sign of the next one's."""
 
-TRIES = 5
-"""Replacements in a row that may fail while no worker serves; then the server ends, and whoever runs it decides."""
+TRIES = 3
+"""Workers of one number that may fail to last, one after the other, while none serves; then the server ends."""
 
 UNLOAD_S = 15
 """What workers get on top of their grace period, to stop their models in."""

@@ -5,7 +5,9 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -32,7 +34,7 @@ class Worker:
         reason: Why it could not serve, in its own words.
     """
 
-    def __init__(self, index: int, late: bool, process: asyncio.subprocess.Process, channel: Channel) -> None:
+    def __init__(self, index: int, late: bool, process: subprocess.Popen[bytes], channel: Channel) -> None:
         self.index = index
         self.pid = process.pid
         self.late = late
@@ -42,6 +44,7 @@ class Worker:
         self.silent_ticks: int | None = None
         self.reason = ""
         self._process = process
+        self._status = _status_of(process)
         self._channel = channel
         self.call = channel.call
         self.tell = channel.tell
@@ -52,16 +55,7 @@ class Worker:
 
         It is in a process group of its own: Ctrl-C reaches the supervisor alone, which tells the workers in order.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            place = replace(place, channel=theirs.fileno(), inode=os.fstat(theirs.fileno()).st_ino)
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=subprocess.DEVNULL,
-                env={**environ, **place.environ()},
-                pass_fds=[theirs.fileno()],
-                process_group=0,
-            )
+        process, ours = _start(command, environ, place)
         return cls(place.index, place.late, process, await Channel.open(ours))
 
     async def ended(
@@ -91,7 +85,7 @@ class Worker:
         if self.ready:
             self.ready, self.served_s = False, monotonic() - self._began
         try:
-            status = await asyncio.wait_for(self._process.wait(), LEAVE_S)
+            status = await asyncio.wait_for(asyncio.shield(self._status), LEAVE_S)
         except TimeoutError:
             status = await self.kill()
         return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
@@ -99,7 +93,7 @@ class Worker:
     async def kill(self) -> int:
         """End it now; answers its status when it has ended."""
         self.signal(signal.SIGKILL)
-        return await self._process.wait()
+        return await asyncio.shield(self._status)
 
     def retire(self) -> None:
         """Have it drain and end."""
@@ -107,5 +101,35 @@ class Worker:
 
     def signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
-        if self._process.returncode is None:
+        if not self._status.done():
             self._process.send_signal(number)
+
+
+def _start(
+    command: Sequence[str], environ: Mapping[str, str], place: Place
+) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        place = replace(place, channel=theirs.fileno(), inode=os.fstat(theirs.fileno()).st_ino)
+        process = subprocess.Popen(  # noqa: S603 - this very program
+            command,
+            stdin=subprocess.DEVNULL,
+            env={**environ, **place.environ()},
+            pass_fds=[theirs.fileno()],
+            process_group=0,
+        )
+    return process, ours
+
+
+def _status_of(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
+    """The status that a process will have ended with. Waited for by a thread, which every kind of loop can use."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[int] = loop.create_future()
+
+    def wait() -> None:
+        status = process.wait()
+        with suppress(RuntimeError):  # the loop has gone first
+            loop.call_soon_threadsafe(ended.set_result, status)
+
+    threading.Thread(target=wait, name=f"wait-{process.pid}", daemon=True).start()
+    return ended
