@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager, ExitStack, aclosing
+from contextlib import AbstractContextManager, ExitStack, aclosing, nullcontext
 from typing import Any
 
 from mooring_runtime.classification import classified, wants_classes
@@ -17,6 +17,7 @@ from mooring_runtime.servable import Headers, ModelMetadata, Servable, Streaming
 from mooring_runtime.server_metadata import ServerMetadata, server_metadata
 from mooring_runtime.serving import Serving
 from mooring_runtime.statistics import ModelStatistics
+from mooring_runtime.tracing import Tracing
 
 
 class DataPlane:
@@ -29,12 +30,14 @@ class DataPlane:
 
     Attributes:
         fleet: All processes that serve these models.
+        tracing: Makes a span of each request, where it is not None.
         draining: Set on the way down: not ready any more, still answering.
     """
 
     def __init__(self, repository: Repository, metrics: Metrics, strict: bool = True) -> None:
         self.repository = repository
         self.metrics = metrics
+        self.tracing: Tracing | None = None
         self._readiness = Readiness(repository, strict)
         self.draining = self._readiness.draining
         self.fleet: Fleet = Alone(repository, metrics)
@@ -128,7 +131,11 @@ class DataPlane:
             protocol: The label of the metrics.
             remaining_s: What the transport itself knows of how long the client waits.
         """
-        with self._counted(name, model_version, protocol), self.repository.lease(name, model_version) as serving:
+        with (
+            self._counted(name, model_version, protocol),
+            self._traced(name, protocol, headers) as headers,
+            self.repository.lease(name, model_version) as serving,
+        ):
             priority_of(request.parameters)  # a faulty one is the client's fault, not the lane's
             async with deadline(name, remaining_s, timeout_s(request.parameters, headers)):
                 response, response_headers = await serving.servable.infer(request, headers)
@@ -138,7 +145,11 @@ class DataPlane:
         self, name: str, model_version: str | None, request: InferRequest, headers: Headers, protocol: str
     ) -> AsyncGenerator[InferResponse, None]:
         """As `infer`, in as many pieces as the model makes of its answer; a deadline is for the first one."""
-        with self._counted(name, model_version, protocol), self.repository.lease(name, model_version) as serving:
+        with (
+            self._counted(name, model_version, protocol),
+            self._traced(name, protocol, headers) as headers,
+            self.repository.lease(name, model_version) as serving,
+        ):
             priority_of(request.parameters)
             async with aclosing(_pieces(serving.servable, request, headers)) as pieces:
                 async with deadline(name, timeout_s(request.parameters, headers)):
@@ -150,27 +161,35 @@ class DataPlane:
 
     async def predict(self, name: str, body: Any, headers: Headers) -> tuple[Any, Headers]:
         """Answer a v1 request."""
-        return await self._v1(name, headers, lambda servable: servable.predict(body, headers))
+        return await self._v1(name, headers, lambda servable, headers: servable.predict(body, headers))
 
     async def explain(self, name: str, body: Any, headers: Headers) -> tuple[Any, Headers]:
         """Explain a v1 request."""
-        return await self._v1(name, headers, lambda servable: servable.explain(body, headers))
+        return await self._v1(name, headers, lambda servable, headers: servable.explain(body, headers))
 
     async def _v1(
-        self, name: str, headers: Headers, call: Callable[[Servable], Awaitable[tuple[Any, Headers]]]
+        self, name: str, headers: Headers, call: Callable[[Servable, Headers], Awaitable[tuple[Any, Headers]]]
     ) -> tuple[Any, Headers]:
         with ExitStack() as request:
             request.enter_context(self._counted(name, None, "v1"))
+            headers = request.enter_context(self._traced(name, "v1", headers))
             serving = request.enter_context(self.repository.lease(name))
             async with deadline(name, timeout_s({}, headers)):
-                result, told = await call(serving.servable)
+                result, told = await call(serving.servable, headers)
             if isinstance(result, AsyncIterator):
                 return _held(result, request.pop_all()), told
             return result, told
 
     def _counted(self, name: str, version: str | None, protocol: str) -> AbstractContextManager[None]:
-        label = name if self.repository.knows(name) else UNKNOWN
-        return self.metrics.request(label, protocol, self.repository.work(name, version))
+        return self.metrics.request(self._label(name), protocol, self.repository.work(name, version))
+
+    def _traced(self, name: str, protocol: str, headers: Headers) -> AbstractContextManager[Headers]:
+        if self.tracing is None:
+            return nullcontext(headers)
+        return self.tracing.request(self._label(name), protocol, headers)
+
+    def _label(self, name: str) -> str:
+        return name if self.repository.knows(name) else UNKNOWN
 
     async def index(self, ready_only: bool = False) -> list[IndexEntry]:
         """All known models with their states."""

@@ -12,6 +12,7 @@ from mooring_runtime.predictor_config import PROTOCOLS, PredictorConfig
 from mooring_runtime.rest_api.cloud_events import Attributes
 from mooring_runtime.settings import EVENT_LOOPS, STREAM_SHAPES, Settings
 from mooring_runtime.tls import TlsFiles
+from mooring_runtime.tracing import trace_exporters
 
 TLS_PORT = 8443
 """Of REST by TLS, when nothing else is said."""
@@ -192,7 +193,7 @@ def parse(
         environ: Where PORT may name the port to listen on. It means the REST port, unless it is the gRPC port
             already: then the platform names the one port that it forwards. KSERVE_TLS_CERT_FILE,
             KSERVE_TLS_KEY_FILE and MULTI_MODEL_SERVER=true stand for their flags. CE_MERGE, CE_TYPE and CE_SOURCE say
-            what answers to CloudEvents tell of themselves.
+            what answers to CloudEvents tell of themselves, OTEL_* whether requests are traced, and where to.
 
     Raises:
         StartupError: PORT is no port, or a certificate comes without its key.
@@ -208,6 +209,7 @@ def parse(
     args, unknown = parser.parse_known_args(argv)
     values = {_NAMES.get(name, name): value for name, value in vars(args).items() if name != "command"}
     values["events"] = Attributes.from_environ(environ)
+    values["trace_exporters"] = trace_exporters(environ)
     values["tls"] = _tls(values.pop("ssl_certfile"), values.pop("ssl_keyfile"), environ)
     if values["http_port"] is None:
         values["http_port"] = _port_of(environ, values["grpc_port"], TLS_PORT if values["tls"] else _DEFAULT.http_port)

@@ -149,10 +149,11 @@ class _Request:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._counted.ended(_outcome(kind), perf_counter() - self._started)
+        self._counted.ended(outcome_of(kind), perf_counter() - self._started)
 
 
-def _outcome(kind: type[BaseException] | None) -> str:
+def outcome_of(kind: type[BaseException] | None) -> str:
+    """How a request ended that was left by an error of that kind, or by none."""
     if kind is None:
         return "ok"
     if issubclass(kind, ServingError):

@@ -17,7 +17,7 @@ from mooring_runtime.predictor_config import PredictorConfig, PredictorProtocol
 from mooring_runtime.rest_client import InferenceRESTClient, RESTConfig
 from mooring_runtime.servable import Headers
 
-FORWARDED = ("authorization", "x-request-id", "traceparent", "tracestate", "b3")
+FORWARDED = ("authorization", "x-request-id", "traceparent", "tracestate", "baggage", "b3")
 """Headers of the client that go on to the predictor, and all that begin with `x-b3-`."""
 
 _CLIENT_FAULTS = frozenset({400, 413, 415, 422})

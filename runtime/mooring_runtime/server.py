@@ -30,6 +30,7 @@ from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.settings import Settings
 from mooring_runtime.stop import Stop
 from mooring_runtime.threads import Threads
+from mooring_runtime.tracing import tracing_to
 from mooring_runtime.transports import Address, transports
 from mooring_runtime.workers.member import joined
 from mooring_runtime.workers.metrics_files import worker_metrics
@@ -95,11 +96,13 @@ async def running(
     stop = stop or Stop()
     threads = Threads.for_cpus(cpu_share(settings.workers))
     metrics = new_metrics() if place is None else worker_metrics(place.metrics_folder, place.index)
+    tracing = tracing_to(settings.trace_exporters)
     watch = LoopWatch(metrics.loop_lag_seconds.observe)
     try:
         async with asyncio.TaskGroup() as tasks:
             chosen = models(threads, metrics)
             dataplane = DataPlane(Repository(chosen.source, tasks, metrics), metrics, chosen.strict)
+            dataplane.tracing = tracing
             chosen.opened(dataplane)
             async with joined(place, dataplane, chosen.at_start, stop.at_once) as at_start:
                 dataplane.repository.expect(at_start, at_start)
@@ -126,6 +129,8 @@ async def running(
                 await dataplane.repository.close()
     finally:
         watch.stop()
+        if tracing is not None:
+            await threads.load(tracing.close)
         threads.shut_down()
 
 

@@ -73,5 +73,7 @@ class Settings:
     """Serve REST by TLS with these."""
     predictor: PredictorConfig = NO_PREDICTOR
     """What this server stands in front of, if anything."""
+    trace_exporters: tuple[str, ...] | None = ()
+    """Names of OpenTelemetry's exporters, as `tracing.trace_exporters` tells; None traces nothing at all."""
     events: Attributes = KSERVES_EVENTS
     """What answers to CloudEvents say of themselves."""

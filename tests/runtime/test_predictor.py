@@ -14,8 +14,9 @@ from mooring_runtime.predictor import forwarded
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
 Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 
-SENT = {"X-Request-Id": "r-1", "Authorization": "Bearer t", "traceparent": "00-a-b-01", "Cookie": "secret"}
-EXPECTED = {"x-request-id": "r-1", "authorization": "Bearer t", "traceparent": "00-a-b-01"}
+TRACE = {"traceparent": "00-a-b-01", "tracestate": "vendor=1", "baggage": "tenant=blue", "b3": "0"}
+SENT = {"X-Request-Id": "r-1", "Authorization": "Bearer t", "Cookie": "secret", **TRACE}
+EXPECTED = {"x-request-id": "r-1", "authorization": "Bearer t", **TRACE}
 
 
 async def is_ready(server: Any) -> bool:
@@ -26,11 +27,7 @@ class Predictor(Model):
     """Doubles, tells which headers it saw, and refuses what is negative."""
 
     def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
-        seen = {
-            name: headers[name]
-            for name in ("x-request-id", "authorization", "traceparent", "cookie")
-            if name in headers
-        }
+        seen = {name: headers[name] for name in ("x-request-id", "authorization", *TRACE, "cookie") if name in headers}
         if isinstance(payload, InferRequest):
             doubled = payload.inputs[0].as_numpy() * 2
             if (doubled < 0).any():
@@ -104,8 +101,13 @@ async def test_a_predictor_that_is_not_there_is_told_and_can_be_part_of_readines
 ) -> None:
     config = PredictorConfig(f"127.0.0.1:{free_port}", protocol, predictor_health_check=True)
     async with serve_models(Transformer("m", predictor_config=config)) as front:
-        await until(lambda: is_ready(front))
-        assert (await front.http.get("/v2/models/m/ready")).status_code == 503
+
+        async def is_started() -> bool:
+            return bool(front.running.dataplane.started)
+
+        await until(is_started)
+        for path in ("/v2/models/m/ready", "/v2/health/ready"):
+            assert (await front.http.get(path)).status_code == 503, path
         v2 = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [5]}]}
         path, body = ("/v1/models/m:predict", {"instances": [5]}) if protocol == "v1" else ("/v2/models/m/infer", v2)
         answer = await front.http.post(path, json=body)

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 
@@ -25,6 +25,7 @@ from mooring_runtime.mlserver.settings import Settings, SettingsError
 from mooring_runtime.mlserver.source import SettingsFolder
 from mooring_runtime.server import Models, leave, run
 from mooring_runtime.threads import Threads
+from mooring_runtime.tracing import trace_exporters
 from mooring_runtime.workers.place import Place
 
 ACCESS_LOG = '%(client_addr)s "%(request_line)s" %(status_code)s'
@@ -89,7 +90,7 @@ def start(argv: Sequence[str], environ: Mapping[str, str]) -> None:
         sys.exit(f"mooring-runtime: error: {exc}")
     aliases.install()
     sys.path[:0] = [str(chosen.folder.absolute()), str(Path.cwd())]  # as MLServer: code that models share lies there
-    server_settings = chosen.server_settings()
+    server_settings = replace(chosen.server_settings(), trace_exporters=trace_exporters(environ))
     front = front_of(chosen.settings)
     if chosen.settings.without_effect:
         logger.warning("These settings change nothing here: %s", "; ".join(chosen.settings.without_effect))
