@@ -211,6 +211,9 @@ def run(
         if place is not None:
             place.fail(str(exc))
         return 1
+    finally:
+        if place is not None:
+            place.leave()
     return 0
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mooring_runtime.cpu_limit import cgroup_paths, cpu_count, parse_v1, parse_v2
+from mooring_runtime.cpu_limit import cgroup_paths, cpu_count, cpu_share, parse_v1, parse_v2
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,5 @@ def test_cpu_count(case: str, tmp_path: Path) -> None:
 
 def test_this_machine_has_at_least_one() -> None:
     assert cpu_count() >= 1
+    assert cpu_share(1) == cpu_count()
+    assert cpu_share(10_000) == 1

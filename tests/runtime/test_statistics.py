@@ -1,6 +1,8 @@
+from dataclasses import asdict
+
 from mooring_runtime.model_config import config_of
 from mooring_runtime.servable import ModelMetadata, TensorMetadata
-from mooring_runtime.statistics import ModelStatistics, Statistics, Tally
+from mooring_runtime.statistics import ModelStatistics, Statistics, Tally, merged, statistics_of
 
 
 def test_requests_are_counted_by_how_they_ended() -> None:
@@ -30,3 +32,12 @@ def test_a_declaration_is_told_in_triton_s_words() -> None:
         "input": [{"name": "x", "data_type": "TYPE_STRING", "dims": [-1]}],
         "output": [{"name": "y", "data_type": "TYPE_BF16", "dims": [-1, 2]}],
     }
+
+
+def test_the_work_of_several_processes_adds_up() -> None:
+    one, other = (
+        ModelStatistics(Tally(2, 20), Tally(1, 5), last_inference_ms=7, rows=4, batches=2),
+        ModelStatistics(Tally(1, 10), Tally(), last_inference_ms=9, rows=1, batches=1),
+    )
+    told = [{"m": one}, {"m": statistics_of(asdict(other)), "n": other}]
+    assert merged(told) == {"m": ModelStatistics(Tally(3, 30), Tally(1, 5), 9, rows=5, batches=3), "n": other}

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
@@ -25,7 +26,7 @@ PutModel = Callable[[str, str], Path]
 LOCAL = ("--host", "127.0.0.1", "--http_port", "0", "--grpc_port", "0")
 
 PROGRAM = """
-import os
+import asyncio, os, time
 from pathlib import Path
 from kserve import Model, ModelRepository, ModelServer
 from kserve.model_server import app
@@ -44,6 +45,10 @@ class Piece(Model):
         self.ready = True
 
     async def predict(self, payload, headers=None):
+        while (FOLDER / "hold").exists():
+            await asyncio.sleep(0.05)
+        if not isinstance(payload, dict):
+            return {"outputs": [{"name": "y", "shape": [1], "datatype": "INT64", "data": [1]}]}
         return {"predictions": [self.text, os.getpid()]}
 
 class Pieces(ModelRepository):
@@ -55,6 +60,13 @@ class Pieces(ModelRepository):
 @app.get("/pid")
 async def pid():
     return os.getpid()
+
+@app.post("/fork")
+async def fork():
+    child = os.fork()
+    if not child:
+        time.sleep(600)
+    return child
 
 if __name__ == "__main__":
     app.add_middleware(CORSMiddleware, allow_origins=["*"])
@@ -257,13 +269,16 @@ def test_a_worker_that_is_killed_under_load_loses_its_own_requests_only_and_is_r
     (tmp_path / "n.txt").write_text("two")
     with two(program) as server:
         assert verb(server.http, "n", "load").status_code == 200
+        with clients(server) as workers:
+            victim, survivor = workers
+            forked = workers[victim].post("/fork").json()
         with Load(server) as load:
             poll(lambda: len(load.answered) > 100)
-            (victim, survivor) = workers_of(server)
             os.kill(victim, signal.SIGKILL)
             poll(lambda: len(workers_of(server) - {victim}) == 2)
             (replacement,) = workers_of(server) - {victim, survivor}
             poll(lambda: replacement in load.answered)
+        assert not is_running(forked)  # it would be given connections
         assert load.wrong == []
         assert set(load.failed) <= {victim, 0}  # 0: a connection that had waited to be accepted
         assert len(load.failed) <= 8
@@ -274,6 +289,27 @@ def test_a_worker_that_is_killed_under_load_loses_its_own_requests_only_and_is_r
             told = re.search(r'requests_total{model_name="m",.*"ok".*} (\d+)', server.http.get("/metrics").text)
             assert told
             assert len(load.answered) <= int(told[1]) <= len(load.answered) + len(load.failed)
+
+
+def test_requests_in_workers_that_are_killed_break_off_and_the_next_are_answered(program: Path, tmp_path: Path) -> None:
+    tensor = {"name": "x", "shape": [1], "datatype": "INT64", "contents": {"int64_contents": [1]}}
+    request = message("ModelInferRequest")(model_name="m", inputs=[tensor])
+    held = ('in_flight{model_name="m",protocol="v1"} 1.0', 'in_flight{model_name="m",protocol="grpc"} 1.0')
+    with two(program) as server, grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        send = channel.unary_unary(f"/{SERVICE}/ModelInfer", request_serializer=type(request).SerializeToString)
+        (tmp_path / "hold").touch()
+        with ThreadPoolExecutor() as pool:
+            over_rest, over_grpc = pool.submit(predict, server.http), send.future(request, timeout=60)
+            poll(lambda: all(text in httpx.get(f"{server.http.base_url}/metrics").text for text in held))
+            for worker in workers_of(server):
+                os.kill(worker, signal.SIGKILL)
+            with pytest.raises(httpx.TransportError):
+                over_rest.result(20)
+            assert over_grpc.exception(20).code() is grpc.StatusCode.UNAVAILABLE
+        (tmp_path / "hold").unlink()
+        assert send(request, timeout=60, wait_for_ready=True)
+        assert predict(server.http).status_code == 200
+        assert not any(text in server.http.get("/metrics").text for text in held)
 
 
 LOG_CONFIG = """

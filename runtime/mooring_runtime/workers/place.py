@@ -4,6 +4,7 @@ import json
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -58,12 +59,15 @@ class Place:
         return os.getppid()
 
     def take_channel(self) -> socket.socket:
-        """The worker's end; a copy stays for `fail`."""
+        """The worker's end; a copy stays for `fail`, until `leave`."""
         return socket.socket(fileno=os.dup(self.channel))
+
+    def leave(self) -> None:
+        """The worker serves no more: from here on the supervisor waits for its end."""
+        with suppress(OSError):
+            os.close(self.channel)
 
     def fail(self, reason: str) -> None:
         """Tell the supervisor why the worker ends."""
-        try:
+        with suppress(OSError):  # it is gone; the log has the reason
             os.write(self.channel, encode(Failed(reason)))
-        except OSError:  # it is gone; the log has the reason
-            return

@@ -20,6 +20,10 @@ LEAVE_S = 15
 """How long a worker may go on without its channel: with what its program does behind `start`, or a thread's end."""
 
 
+LAST_WORDS_S = 1
+"""How long what a process wrote before it ended may take to be read."""
+
+
 class Worker:
     """Made by `spawn`.
 
@@ -81,14 +85,31 @@ class Worker:
                     self.ready, self._began = True, monotonic()
                     changed()
 
-        await self._channel.listen(tasks, lambda verb, arguments: answer(self, verb, arguments), hear)
-        if self.ready:
-            self.ready, self.served_s = False, monotonic() - self._began
+        listening = tasks.create_task(
+            self._channel.listen(tasks, lambda verb, arguments: answer(self, verb, arguments), hear)
+        )
+        try:
+            await asyncio.wait((listening, self._status), return_when=asyncio.FIRST_COMPLETED)
+            if self.ready:
+                self.ready, self.served_s = False, monotonic() - self._began
+            status = await self._left()
+            await asyncio.wait((listening,), timeout=LAST_WORDS_S)
+        finally:
+            listening.cancel()
+        return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+
+    async def _left(self) -> int:
+        """The status of the process, which goes soon. Those that it forked go with it.
+
+        They have its listening sockets, to which the kernel would still give its share of the connections.
+        """
         try:
             status = await asyncio.wait_for(asyncio.shield(self._status), LEAVE_S)
         except TimeoutError:
             status = await self.kill()
-        return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        return status
 
     async def kill(self) -> int:
         """End it now; answers its status when it has ended."""
