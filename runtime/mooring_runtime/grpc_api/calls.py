@@ -70,6 +70,9 @@ def _answering_errors(method: Unary) -> Unary:
         except Exception as exc:  # the edge of the transport
             while isinstance(exc, ExceptionGroup):  # a stream's tasks
                 exc = exc.exceptions[0]
-            await context.abort(*status_of(exc))
+            status = status_of(exc)
+        # grpcio keeps what abort raises, and by it this frame, until a full collection: nothing large may be in it.
+        del request
+        return await context.abort(*status)
 
     return guarded
