@@ -64,6 +64,12 @@ def test_examples_fit_their_schemas(operation: Operation) -> None:
     jsonschema.validate(operation.example, schema)
 
 
+@pytest.mark.parametrize("name", [name for name, schema in SCHEMAS.items() if "examples" in schema])
+def test_examples_of_answers_fit_their_schemas(name: str) -> None:
+    for example in SCHEMAS[name]["examples"]:
+        jsonschema.validate(example, {**SCHEMAS[name], "components": DOCUMENT["components"]})
+
+
 async def test_it_is_served(serve_folder: Serve) -> None:
     async with serve_folder(enable_docs_url=True) as server:
         assert (await server.http.get("/openapi.json")).json()["paths"] == DOCUMENT["paths"]

@@ -178,4 +178,28 @@ _MODELS: dict[str, Schema] = {
     "Unloaded": record({"name": TEXT, "unload": {"const": True}}),
 }
 
-SCHEMAS: dict[str, Schema] = {**_INFERENCE, **_MODELS, **_SERVER}
+_EXAMPLES: dict[str, Any] = {
+    "Error": {"error": "Model with name cats does not exist."},
+    "InferResponse": {
+        "model_name": "cats",
+        "model_version": "1",
+        "id": "7",
+        "parameters": None,
+        "outputs": [{"name": "y", "shape": [1, 2], "datatype": "FP32", "parameters": None, "data": [0.5, 1.5]}],
+    },
+    "GenerateResponse": {"model_name": "cats", "model_version": "1", "text_output": "Meow"},
+    "ModelMetadata": {
+        "name": "cats",
+        "versions": ["1", "2"],
+        "platform": "pytorch_torchscript",
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}],
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
+    },
+    "Index": [{"name": "cats", "version": "1", "state": "READY", "reason": ""}],
+    "V1Response": {"predictions": [0.5, 1.5]},
+}
+
+SCHEMAS: dict[str, Schema] = {
+    name: {**schema, "examples": [_EXAMPLES[name]]} if name in _EXAMPLES else schema
+    for name, schema in {**_INFERENCE, **_MODELS, **_SERVER}.items()
+}
