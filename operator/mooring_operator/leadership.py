@@ -5,6 +5,7 @@ agent followers) must rest as well, so we read the same object. The oldest proce
 never takes over from a working operator.
 """
 
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,9 +14,16 @@ PEERING = "mooring"
 """Name of the ClusterKopfPeering; the chart makes it."""
 
 
-def priority_at(start: datetime) -> int:
-    """Peering priority of a process that started at `start`: the earlier, the higher."""
-    return -int(start.timestamp() * 1000)
+_TIES = 1_000_000
+
+
+def priority_at(start: datetime, identity: str) -> int:
+    """Peering priority of a process that started at `start`: the earlier, the higher.
+
+    Two that started in the same millisecond, as the pods of one Deployment may, differ by their identities: kopf pauses
+    all operators of the same priority, for good. The number fits 64 bits, as it must in JSON of the API server.
+    """
+    return -int(start.timestamp() * 1000) * _TIES - zlib.crc32(identity.encode()) % _TIES
 
 
 def has_superior(peering: Mapping[str, Any], identity: str, priority: int, now: datetime) -> bool:

@@ -51,7 +51,7 @@ class Operator:
         self._settings = settings
         self._process = process
         self._registry = registry
-        self._priority = leadership.priority_at(process.started)
+        self._priority = leadership.priority_at(process.started, process.identity)
         self._resting = process.namespace is None
         """Until the peering object says that nobody else is active; an operator of one namespace has no peers."""
         self._resync = asyncio.Event()

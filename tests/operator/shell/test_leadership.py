@@ -14,7 +14,15 @@ def peer(priority: int, seen: datetime = NOW, lifetime: int = 20) -> dict[str, o
 
 
 def test_the_older_process_has_the_higher_priority() -> None:
-    assert priority_at(NOW) > priority_at(NOW + timedelta(milliseconds=1))
+    names = [f"mooring-operator-5d654c9788-{suffix}" for suffix in ("2jqp5", "w8hlg", "66rsz", "wg9lf")]
+    later = NOW + timedelta(milliseconds=1)
+    assert min(priority_at(NOW, name) for name in names) > max(priority_at(later, name) for name in names)
+
+
+def test_processes_of_one_moment_have_different_priorities_of_64_bits() -> None:
+    priorities = {priority_at(NOW, f"mooring-operator-5d654c9788-{suffix}") for suffix in ("2jqp5", "w8hlg")}
+    assert len(priorities) == 2
+    assert all(-(2**63) < priority < 0 for priority in priorities)
 
 
 @pytest.mark.parametrize(
