@@ -177,14 +177,19 @@ async def test_a_batch_that_does_not_fill_runs_after_the_delay(executor: ThreadP
 
 
 async def test_a_lane_whose_jobs_all_left_while_it_filled_serves_the_next(executor: ThreadPoolExecutor) -> None:
-    gate = Gate()
+    gate, now_s = Gate(), [0.0]
     gate.opened.set()
-    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=2, max_queue_delay_s=0.02))
+    limits = LaneLimits(max_batch_rows=2, max_queue_delay_s=0.02)
+    lane = Lane("m", gate, executor, limits, clock=lambda: now_s[0])
     gone = begin(lane, Number(1))
     await settle()
     gone[0].cancel()
     await asyncio.gather(*gone, return_exceptions=True)
-    assert await asyncio.wait_for(lane.submit(Number(2)), 10) == 4
+    now_s[0] = 1.0
+    last = begin(lane, Number(2))
+    await settle()
+    now_s[0] = 2.0
+    assert await asyncio.wait_for(asyncio.gather(*last), 10) == [4]
     assert gate.batches == [[2]]
 
 
@@ -262,3 +267,51 @@ async def test_threads_that_are_free_at_once_share_what_waits(executor: ThreadPo
     gate.opened.set()
     assert await asyncio.gather(*tasks) == [2, 4, 6, 8]
     assert max(map(len, gate.batches)) <= 2
+
+
+async def test_a_batch_waits_a_moment_after_each_arrival_for_as_many_as_the_last_one_answered(
+    executor: ThreadPoolExecutor,
+) -> None:
+    gate, now_s = Gate(), [0.0]
+
+    def a_second_long(jobs: Sequence[Number]) -> list[int | Exception]:
+        now_s[0] += 1
+        return gate(jobs)
+
+    # Between batches the clock stands, and with it the moment: only a full batch ends it.
+    lane = Lane("m", a_second_long, executor, LaneLimits(max_batch_rows=3), clock=lambda: now_s[0])
+    tasks = begin(lane, Number(0))
+    await settle()
+    await gate.is_busy()
+    tasks += begin(lane, Number(1), Number(2), Number(3))
+    await settle()
+    gate.opened.set()
+    await asyncio.gather(*tasks)
+    again = begin(lane, Number(4))
+    await settle()
+    again += begin(lane, Number(5), Number(6))
+    assert await asyncio.wait_for(asyncio.gather(*again), 10) == [8, 10, 12]
+    assert gate.batches == [[0], [1, 2, 3], [4, 5, 6]]
+
+
+async def test_others_have_their_turn_between_the_answers_of_a_batch(executor: ThreadPoolExecutor) -> None:
+    gate, order = Gate(), list[object]()
+    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=9))
+    tasks = begin(lane, Number(0))
+    await settle()
+    await gate.is_busy()
+    tasks += begin(lane, Number(1), Number(2), Number(3))
+    for task in tasks[1:]:
+        task.add_done_callback(lambda _: order.append("answer"))
+
+    async def other() -> None:
+        while len(order) < 6:
+            order.append("other")
+            await asyncio.sleep(0)
+
+    await settle()
+    tasks[1].add_done_callback(lambda _: asyncio.ensure_future(other()))
+    gate.opened.set()
+    await asyncio.gather(*tasks)
+    assert order[0] == "answer"
+    assert "other" in order[1 : order.index("answer", 2)]

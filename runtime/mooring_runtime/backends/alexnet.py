@@ -160,11 +160,14 @@ class AlexNetBackend:
         logits = outputs[0].array
         k = min(_top_k(job.request, self._settings.top_k), logits.shape[1])
         ids = np.argsort(-logits, axis=1, kind="stable")[:, :k]
-        arrays = {"output-0": np.take_along_axis(logits, ids, axis=1), "class_ids": ids, "logits": logits}
+        top = InferOutput.from_numpy("output-0", np.take_along_axis(logits, ids, axis=1))
+        if not job.request.request_outputs:
+            return [top]
+        arrays = {"class_ids": ids, "logits": logits}
         if self._settings.class_names:
             arrays["class_names"] = np.array(self._settings.class_names, dtype=object)[ids]
         every = {name: InferOutput.from_numpy(name, array) for name, array in arrays.items()}
-        return requested(every, job.request) if job.request.request_outputs else [every["output-0"]]
+        return requested({top.name: top, **every}, job.request)
 
     def from_v1(self, body: Any) -> InferRequest:
         """Read `{"instances": [{"image": {"b64": TEXT}}, ...]}`; an instance may be `{"data": [3][224][224]}` instead.

@@ -62,8 +62,7 @@ class Servicer:
 
     async def model_infer(self, request: Any, context: Context) -> Any:
         """Inference; headers of the model become trailing metadata."""
-        size = request.ByteSize()
-        infer_request = await self._threads.code(size, parse_request, request)
+        infer_request = await self._threads.code(_work(request), parse_request, request)
         response, headers = await self._dataplane.infer(
             request.model_name,
             request.model_version or None,
@@ -83,7 +82,7 @@ class Servicer:
         await answer_in_order(requests, lambda request: self._pieces(request, headers), shape, context.write, draining)
 
     async def _pieces(self, request: Any, headers: Headers) -> AsyncGenerator[Any, None]:
-        infer_request = await self._threads.code(request.ByteSize(), parse_request, request)
+        infer_request = await self._threads.code(_work(request), parse_request, request)
         if not isinstance(infer_request.parameters.pop(WANTS_EMPTY_FINAL, False), bool):
             raise InvalidInput(f"parameter {WANTS_EMPTY_FINAL} must be a bool")
         pieces = self._dataplane.infer_stream(
@@ -115,6 +114,11 @@ class Servicer:
         name = _model_name(request)
         await self._dataplane.unload(name)
         return message("RepositoryModelUnloadResponse")(model_name=name, isUnloaded=True)
+
+
+def _work(request: Any) -> int:
+    """Bytes that are to be converted: raw contents are taken as they are, and `ByteSize` would copy them all."""
+    return 0 if request.raw_input_contents else request.ByteSize()
 
 
 def _model_name(request: Any) -> str:
