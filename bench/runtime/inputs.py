@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mooring_runtime import InferInput, InferRequest
-from mooring_runtime.backends.alexnet import Network
+from mooring_runtime.backends.alexnet_network import Network
 from mooring_runtime.backends.image import CROP
 from mooring_runtime.datatypes import Array
 

@@ -23,8 +23,8 @@ def folder_models(settings: Settings, threads: Threads, metrics: Metrics) -> Mod
     source = FolderSource(
         layout,
         settings.device,
+        settings.profile,
         cpu_share(settings.workers),
-        1,
         settings.max_waiting,
         settings.max_queue_delay_ms,
         threads,

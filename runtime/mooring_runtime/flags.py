@@ -10,7 +10,7 @@ from mooring_runtime.errors import StartupError
 from mooring_runtime.flag_values import boolean, milliseconds, port, positive
 from mooring_runtime.predictor_config import PROTOCOLS, PredictorConfig
 from mooring_runtime.rest_api.cloud_events import Attributes
-from mooring_runtime.settings import EVENT_LOOPS, STREAM_SHAPES, Settings
+from mooring_runtime.settings import EVENT_LOOPS, PROFILES, STREAM_SHAPES, Settings
 from mooring_runtime.tls import TlsFiles
 from mooring_runtime.tracing import trace_exporters
 
@@ -91,6 +91,11 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "help": "be ready only while every model is (true; false with --multi_model, whose models come and go)",
     },
     "device": {"default": _DEFAULT.device, "help": "auto, cpu, cuda or cuda:N (%(default)s)"},
+    "profile": {
+        "choices": PROFILES,
+        "default": _DEFAULT.profile,
+        "help": "fast: AlexNet in bfloat16 where the CPU has it, images scaled quickly; answers differ (%(default)s)",
+    },
     "workers": {
         "type": positive,
         "default": _DEFAULT.workers,

@@ -63,8 +63,8 @@ class FolderSource:
 
     layout: Layout
     device: str
+    profile: str
     torch_threads: int
-    concurrency: int
     max_waiting: int
     max_queue_delay_ms: float
     threads: Threads
@@ -90,7 +90,9 @@ class FolderSource:
     async def _open(self, name: str, folder: Path, parent: Path | None = None) -> Servable:
         """Load one folder; `parent` is the model's where it is that of a version."""
         try:
-            backend, settings = await self.threads.load(load_backend, folder, self.device, self.torch_threads, parent)
+            backend, settings = await self.threads.load(
+                load_backend, folder, self.device, self.torch_threads, parent, self.profile
+            )
         except ModelLoadFailed as exc:
             where = "" if parent is None else f"Version {folder.name}: "
             raise ModelLoadFailed(f"{where}{exc.reason}", exc.advice) from exc
@@ -102,7 +104,7 @@ class FolderSource:
         limits = LaneLimits(
             settings.max_waiting or self.max_waiting,
             backend.max_batch_rows,
-            settings.concurrency or max(self.concurrency, backend.concurrency),
+            settings.concurrency or backend.concurrency,
             delay_ms / 1000,
         )
         version = None if parent is None else folder.name

@@ -12,6 +12,7 @@ EIGHT_MIB = 8 * 1024 * 1024
 ONE_GIB = 1024**3
 EVENT_LOOPS = ("auto", "asyncio", "uvloop")
 STREAM_SHAPES = ("triton", "mlserver")
+PROFILES = ("exact", "fast")
 NO_PREDICTOR = PredictorConfig()
 KSERVES_EVENTS = Attributes()
 
@@ -55,6 +56,8 @@ class Settings:
     strict_readiness: bool | None = None
     """Whether to be ready only while every model that should be loaded is; None: unless models come and go."""
     device: str = "auto"
+    profile: str = "exact"
+    """How models from files compute: "exact" as their authors do, "fast" as `backends.fast` says."""
     workers: int = 1
     """Processes that serve, each with a copy of every model."""
     worker_timeout_s: int = 30

@@ -177,7 +177,7 @@ async def test_10_a_folder_without_a_model_is_unavailable_with_a_reason(tmp_path
     (tmp_path / "m1" / "readme.txt").write_text("nothing to load")
     threads, metrics = Threads.for_cpus(1), new_metrics()
     layout = Layout.of(tmp_path, "unused", multi_model=True)
-    source = FolderSource(layout, "cpu", 1, 1, 8, 0.0, threads, metrics)
+    source = FolderSource(layout, "cpu", "exact", 1, 8, 0.0, threads, metrics)
     try:
         async with asyncio.TaskGroup() as tasks:
             repository = Repository(source, tasks, metrics)

@@ -1,113 +1,71 @@
 """torchvision's AlexNet, from its weights alone: images or tensors in, the largest logits out.
 
-The architecture and the names of its weights are those of `torchvision.models.alexnet`, so a file saved from there
-loads here, and the answers are equal (a test compares them). Weights are read from safetensors, or by
-`torch.load(weights_only=True)`; a pickle that needs more is refused.
+The answers are torchvision's (a test compares them), or nearly in the fast profile.
 """
 
-import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
+from PIL.Image import Image
 
 from mooring_api.v2 import Datatype
+from mooring_runtime.backends.alexnet_network import Network, read_network
 from mooring_runtime.backends.base import Job, TypedArray, batch_key
-from mooring_runtime.backends.image import CROP, image_tensor
+from mooring_runtime.backends.fast import fast_dtype, fast_pixels
+from mooring_runtime.backends.image import CROP, exact_pixels, image_tensor
 from mooring_runtime.backends.model_settings import ModelSettings
 from mooring_runtime.backends.program import requested
 from mooring_runtime.backends.torch_setup import from_torch, to_torch, use_threads
 from mooring_runtime.datatypes import Array
 from mooring_runtime.errors import InvalidInput, ModelLoadFailed
 from mooring_runtime.infer_type import InferInput, InferOutput, InferRequest, InferResponse
+from mooring_runtime.logging import logger
 from mooring_runtime.servable import ModelMetadata, TensorMetadata
 
 BATCH_ROWS = 32
 """Rows do not depend on each other; past 32 the CPU gains nothing (measured: 117, 144, 151 images/s at 8, 16, 32)."""
 
 
-class Network(nn.Module):
-    """The layers, numbered as torchvision numbers them; dropout is left out, the numbers are kept."""
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.classes = classes
-        self.features = nn.Sequential(
-            *(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2)),
-            *(nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2)),
-            *(nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(inplace=True)),
-            *(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(inplace=True)),
-            *(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2)),
-        )
-        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
-        self.classifier = nn.Sequential(
-            *(nn.Identity(), nn.Linear(256 * 6 * 6, 4096), nn.ReLU(inplace=True)),
-            *(nn.Identity(), nn.Linear(4096, 4096), nn.ReLU(inplace=True)),
-            nn.Linear(4096, classes),
-        )
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """`[N, 3, 224, 224]` to logits `[N, classes]`."""
-        logits: torch.Tensor = self.classifier(torch.flatten(self.avgpool(self.features(images)), 1))
-        return logits
-
-
 def load(path: Path, settings: ModelSettings, device: torch.device) -> "AlexNetBackend":
-    """Load weights onto `device`, in float32.
+    """Load weights onto `device`.
 
     Raises:
         ModelLoadFailed: the file is corrupt, holds pickled objects, or its weights are not AlexNet's.
     """
-    weights = _read(path)
-    head = weights.get("classifier.6.weight")
-    with torch.device("meta"):
-        network = Network(head.shape[0] if head is not None and head.ndim == 2 else 1000)
-    try:
-        network.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
-    except RuntimeError as exc:
-        detail = " ".join(str(exc).split("\n\t")[1:2])[:300]
-        raise ModelLoadFailed(
-            f"{path.name} holds weights that are not AlexNet's: {detail}",
-            "Only AlexNet is served from bare weights; save other models by torch.jit.save or torch.export.save.",
-        ) from exc
-    return AlexNetBackend(network.to(device).eval(), settings, device)
+    network = read_network(path)
+    if settings.profile == "fast":
+        dtype = fast_dtype(device)
+        what = "float32, as this processor has no bfloat16" if dtype is torch.float32 else "bfloat16"
+        logger.info("%s computes in %s on quickly scaled images: the profile is fast", path, what)
+        fast = network.laid_out(dtype).to(device)
+        return AlexNetBackend(Arithmetic(fast, fast, fast_pixels), settings, device)
+    network = network.to(device)
+    return AlexNetBackend(Arithmetic(network, network.laid_out(torch.float32)), settings, device)
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            # Copied out of the file's mapping: a file that changes later must not change the model.
-            return {name: value.clone() for name, value in load_file(path).items()}
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as exc:
-        raise ModelLoadFailed(
-            f"{path.name} holds pickled Python objects, or is corrupt; it is not unpickled, since that could run code.",
-            "Save the weights alone: torch.save(model.state_dict(), ...) or safetensors.",
-        ) from exc
-    except (SafetensorError, RuntimeError, EOFError, ValueError, OSError) as exc:
-        reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
-        raise ModelLoadFailed(f"{path.name} is corrupt: {reason}.", "Upload it again, whole.") from exc
-    if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
-        raise ModelLoadFailed(
-            f"{path.name} is not a state dict of tensors.", "Save it by torch.save(model.state_dict(), ...)."
-        )
-    return weights
+@dataclass(frozen=True)
+class Arithmetic:
+    """How the backend computes."""
+
+    alone: Network
+    """For one row."""
+    together: Network
+    """For several; weights that are equal are shared."""
+    to_pixels: Callable[[Image], Array] = exact_pixels
 
 
 class AlexNetBackend:
     """Runs the network; images are decoded in `prepare`, so that several decode while one batch computes."""
 
-    def __init__(self, network: Network, settings: ModelSettings, device: torch.device) -> None:
-        self._network = network
-        self._batched = _channels_last(network)
+    def __init__(self, arithmetic: Arithmetic, settings: ModelSettings, device: torch.device) -> None:
+        self._arithmetic = arithmetic
         self._settings = settings
         self._device = device
-        classes = network.classes
+        classes = arithmetic.alone.classes
         if settings.class_names and len(settings.class_names) != classes:
             raise ModelLoadFailed(
                 f"mooring.json has {len(settings.class_names)} class_names, the model {classes} classes.", "Correct it."
@@ -140,20 +98,20 @@ class AlexNetBackend:
             raise InvalidInput(f"the model takes 1 input, the request has {len(request.inputs)}")
         _top_k(request, 1)
         tensor = request.inputs[0]
-        inputs = (TypedArray(Datatype.FP32, _images(tensor)),)
+        inputs = (TypedArray(Datatype.FP32, _images(tensor, self._arithmetic.to_pixels)),)
         key, rows = batch_key(request, inputs)
         return Job(request, inputs, key, rows)
 
     def forward(self, inputs: Sequence[TypedArray]) -> tuple[TypedArray, ...]:
         """Logits `[N, classes]`.
 
-        One image runs as torchvision runs it, so that its answer is the same to the last bit. Several run in the
-        layout that the CPU is faster at, which adds the same products up in another order.
+        Exactly, one image runs as torchvision runs it, so that its answer is the same to the last bit. Several run in
+        the layout that the CPU is faster at, which adds the same products up in another order.
         """
         images = to_torch(inputs[0], self._device)
-        network = self._network if len(images) == 1 else self._batched
+        network = self._arithmetic.alone if len(images) == 1 else self._arithmetic.together
         with torch.inference_mode():
-            return (from_torch(network(images)),)
+            return (from_torch(network(images.to(network.dtype)).float()),)
 
     def finish(self, job: Job, outputs: tuple[TypedArray, ...]) -> list[InferOutput]:
         """The k largest logits as `output-0`; class ids, class names and all logits where they are asked for."""
@@ -198,30 +156,18 @@ class AlexNetBackend:
         use_threads(count)
 
     def warm_up(self) -> None:
-        """One row: memory is there and kernels are chosen."""
-        self.forward([TypedArray(Datatype.FP32, np.zeros((1, 3, CROP, CROP), np.float32))])
+        """One row and several: memory is there and kernels are chosen."""
+        for rows in (1, 2):
+            self.forward([TypedArray(Datatype.FP32, np.zeros((rows, 3, CROP, CROP), np.float32))])
 
 
-def _channels_last(network: Network) -> Network:
-    """The same layers on weights in that layout; those of the classifier, nearly all of the memory, are shared."""
-    with torch.device("meta"):
-        copy = Network(network.classes)
-    layouts = {4: torch.channels_last}  # by dimensions: a matrix has no channels
-    weights = {
-        name: value.contiguous(memory_format=layouts.get(value.ndim, torch.contiguous_format))
-        for name, value in network.state_dict().items()
-    }
-    copy.load_state_dict(weights, assign=True)
-    return copy.eval()
-
-
-def _images(tensor: InferInput) -> Array:
+def _images(tensor: InferInput, to_pixels: Callable[[Image], Array]) -> Array:
     if tensor.datatype is Datatype.BYTES:
         elements = tensor.as_numpy().ravel()
         if not elements.size:
             raise InvalidInput(f"input '{tensor.name}': holds no image")
         return np.stack(
-            [image_tensor(element, f"input '{tensor.name}' [{i}]") for i, element in enumerate(elements)],
+            [image_tensor(element, f"input '{tensor.name}' [{i}]", to_pixels) for i, element in enumerate(elements)],
         )
     if tensor.datatype is not Datatype.FP32:
         raise InvalidInput(f"input '{tensor.name}': datatype must be BYTES (images) or FP32, got {tensor.datatype}")

@@ -47,7 +47,7 @@ class Backend(Protocol):
     max_batch_rows: int
     """1 unless rows are known to be independent of each other."""
     concurrency: int
-    """Batches that are best computed at once, if nobody says otherwise."""
+    """Batches that are best computed at once, unless `mooring.json` says otherwise."""
 
     def is_heavy(self, request: InferRequest) -> bool:
         """Whether `prepare` is worth a thread; when not, it is called on the event loop. Asked on the event loop."""

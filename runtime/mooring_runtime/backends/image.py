@@ -7,6 +7,7 @@ torchvision itself is not imported: that alone takes longer than all of the load
 import base64
 import binascii
 import io
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
@@ -24,12 +25,18 @@ _LEVELS = (np.arange(256, dtype=np.float32) / np.float32(255) - _MEAN[:, None]) 
 as ToTensor and Normalize take, done once."""
 
 
-def image_tensor(element: str | bytes, where: str) -> Array:
+def exact_pixels(image: Image.Image) -> Array:
+    """uint8 `[224, 224, 3]`, as torchvision's pipeline makes them."""
+    return np.asarray(_crop(_resize(image if image.mode == "RGB" else image.convert("RGB"))))
+
+
+def image_tensor(element: str | bytes, where: str, to_pixels: Callable[[Image.Image], Array] = exact_pixels) -> Array:
     """Decode and prepare one image.
 
     Args:
         element: The encoded image, or its base64 text.
         where: Names the image in errors.
+        to_pixels: Reads an opened image's pixels, scales and crops them.
 
     Returns:
         float32 `[3, 224, 224]`.
@@ -39,10 +46,9 @@ def image_tensor(element: str | bytes, where: str) -> Array:
     """
     with _open(element, where) as image:
         try:
-            cropped = _crop(_resize(image if image.mode == "RGB" else image.convert("RGB")))
+            pixels = to_pixels(image)
         except (OSError, ValueError, SyntaxError) as exc:  # truncated or damaged data shows when pixels are read
             raise InvalidInput(f"{where}: the image is damaged: {exc}") from None
-    pixels = np.asarray(cropped)
     made = np.empty((3, CROP, CROP), dtype=np.float32)
     for channel in range(3):
         np.take(_LEVELS[channel], pixels[:, :, channel], out=made[channel], mode="clip")  # clip: no copy for safety
@@ -76,16 +82,24 @@ def _from_base64(text: str, where: str) -> bytes:
         raise InvalidInput(f"{where}: the text is not base64 of an image") from None
 
 
-def _resize(image: Image.Image) -> Image.Image:
+def resized(width: int, height: int) -> tuple[int, int]:
     """Shorter side to 256, the other in proportion, rounded down (torchvision's `_compute_resized_output_size`)."""
-    width, height = image.size
     if min(width, height) == RESIZE:
-        return image
+        return width, height
     long = int(RESIZE * max(width, height) / min(width, height))
-    return image.resize((RESIZE, long) if width <= height else (long, RESIZE), Image.Resampling.BILINEAR)
+    return (RESIZE, long) if width <= height else (long, RESIZE)
+
+
+def corner(width: int, height: int) -> tuple[int, int]:
+    """Left and top of the middle; Python's rounding to even is torchvision's (`center_crop`)."""
+    return round((width - CROP) / 2), round((height - CROP) / 2)
+
+
+def _resize(image: Image.Image) -> Image.Image:
+    size = resized(*image.size)
+    return image if size == image.size else image.resize(size, Image.Resampling.BILINEAR)
 
 
 def _crop(image: Image.Image) -> Image.Image:
-    """The middle; Python's rounding to even is torchvision's (`center_crop`)."""
-    left, top = round((image.width - CROP) / 2), round((image.height - CROP) / 2)
+    left, top = corner(*image.size)
     return image.crop((left, top, left + CROP, top + CROP))

@@ -53,7 +53,10 @@ class ModelSettings(BaseModel):
     max_queue_delay_ms: Annotated[float, Field(ge=0, le=10_000)] | None = None
     """How long a batch that is not full may wait for more rows; the server's `--max_queue_delay_ms` when left out."""
     concurrency: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Batches that run at once; 1 when left out."""
+    """Batches that run at once; when left out 2 for AlexNet on several CPUs, else 1."""
+    profile: Literal["exact", "fast"] | None = None
+    """AlexNet: `exact` computes as torchvision does; `fast` in bfloat16 where the processor has it, on images that are
+    scaled quickly. The server's `--profile` when left out."""
     top_k: Annotated[int, Field(ge=1, le=1000)] = 5
     """AlexNet: how many of the largest logits to answer."""
     class_names: tuple[str, ...] = ()
