@@ -128,6 +128,20 @@ def test_document_003_s_grpc_model_answers_its_client(
         np.testing.assert_allclose(values, five_values, rtol=1e-5)
 
 
+def test_document_003_s_model_on_half_a_gpu_runs_in_a_replica_of_ray(
+    tmp_path: Path, torch_home: str, picture: bytes, five_values: list[float]
+) -> None:
+    pytest.importorskip("ray")
+    bind = "    app = AlexNetModel.bind"
+    # Ray's own way in, which the document leaves on and does not use, would take port 8000.
+    text = program("003", "RayModel", "num_gpus").replace(bind, f'    serve.start(proxy_location="Disabled")\n{bind}')
+    file = tmp_path / "model_remote.py"
+    file.write_text(text)
+    with launched(file, "--model_name", "custom-model", TORCH_HOME=torch_home, RAY_USAGE_STATS_ENABLED="0") as server:
+        answer = server.http.post("/v1/models/custom-model:predict", json=image_body(picture))
+        np.testing.assert_allclose(answer.json()["predictions"], [five_values], rtol=1e-5)
+
+
 def test_document_000_s_grpc_model_runs_as_it_stands(
     tmp_path: Path, torch_home: str, picture: bytes, five_values: list[float]
 ) -> None:

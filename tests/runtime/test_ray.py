@@ -217,7 +217,9 @@ class Hopeless(Model):
 def test_a_deployment_that_cannot_load_is_told_with_its_reason() -> None:
     from mooring_runtime.ray import DeployedModel
 
-    model = DeployedModel("hopeless", serve.deployment(Hopeless, ray_actor_options={"num_cpus": 0}))
+    model = DeployedModel(
+        "hopeless", serve.deployment(Hopeless, ray_actor_options={"num_cpus": 0}, max_constructor_retry_count=1)
+    )
     with pytest.raises(ModelLoadFailed, match="no such weights"):
         model.load()
     assert not model.ready
@@ -277,7 +279,12 @@ from helper import double
 from ray import serve
 
 
-@serve.deployment(name="custom-model", num_replicas=2, ray_actor_options={"num_cpus": 0.5, "num_gpus": 0.5})
+@serve.deployment(
+    name="custom-model",
+    num_replicas=2,
+    ray_actor_options={"num_cpus": 0.5, "num_gpus": 0.5},
+    graceful_shutdown_wait_loop_s=0.1,
+)
 class Doubler(kserve.Model):
     def __init__(self):
         self.name = "custom-model"
