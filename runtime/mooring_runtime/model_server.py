@@ -29,6 +29,9 @@ app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 One per process, since KServe's programs import it by name; `start` alone reads it.
 """
 
+_OF_RAY = ("ray.serve.", "mooring_runtime.ray")
+"""Modules of deployments, and of models that call them."""
+
 ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 parser = new_parser()
@@ -183,11 +186,12 @@ class ModelServer:
 @contextmanager
 def _deployed(named: list[tuple[str | None, Any]], workers: int) -> Iterator[list[tuple[str | None, Any]]]:
     """The models by name; deployments of Ray Serve among them as models that call them. Ray runs for the block then."""
+    kinds = {type(model).__module__ for _, model in named}
+    if workers > 1 and any(kind.startswith(_OF_RAY) for kind in kinds):
+        raise StartupError("Ray Serve's replicas are processes already: give a deployment num_replicas, not --workers.")
     if not any(_is_of_ray(model) for _, model in named):
         yield named
         return
-    if workers > 1:
-        raise StartupError("Ray Serve's replicas are processes already: give a deployment num_replicas, not --workers.")
     from mooring_runtime.ray import DeployedModel, cluster
 
     with cluster():
@@ -196,7 +200,7 @@ def _deployed(named: list[tuple[str | None, Any]], workers: int) -> Iterator[lis
 
 def _is_of_ray(model: object) -> bool:
     """Whether it is a deployment of Ray Serve, bound or not; asked without importing Ray."""
-    return type(model).__module__.startswith("ray.serve.")
+    return type(model).__module__.startswith(_OF_RAY[0])
 
 
 def _named(models: list[Model] | Mapping[str, Model]) -> list[tuple[str | None, Any]]:

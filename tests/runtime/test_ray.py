@@ -266,6 +266,15 @@ async def test_a_model_without_replicas_is_not_ready(serve_ready: Serve) -> None
         assert "Ray Serve says" in answer.json()["error"]
 
 
+@pytest.mark.parametrize("form", ["deployment", "handle"])
+def test_replicas_are_not_multiplied_by_workers(form: str) -> None:
+    from mooring_runtime.ray import RayModel
+
+    models: Any = {"deployment": {"m": serve.deployment(Forwarding)}, "handle": [RayModel("m", None)]}
+    with pytest.raises(StartupError, match="num_replicas, not --workers"):
+        ModelServer(http_port=0, grpc_port=0, workers=2).start(models[form])
+
+
 def test_errors_survive_the_way_between_processes() -> None:
     for error in (ModelNotReady("m", "It rests."), ModelLoadFailed("a", "b"), InferenceError("x", "7", {"k": 1})):
         copy = ray.cloudpickle.loads(ray.cloudpickle.dumps(error))
