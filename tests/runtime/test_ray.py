@@ -1,9 +1,10 @@
 """Models in replicas of a real Ray on this machine, behind our server."""
 
+import asyncio
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from mooring_runtime.predictor_config import PredictorConfig
 
 ray = pytest.importorskip("ray")
 serve = pytest.importorskip("ray.serve")
+
+Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 
@@ -167,6 +170,37 @@ async def test_metadata_is_the_replica_s(teller: Any, serve_ready: Serve) -> Non
     async with serve_ready(teller) as server:
         metadata = (await server.http.get("/v2/models/m")).json()
         assert metadata["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1]}]
+
+
+class Endless(Model):
+    """Says how many of its streams were left."""
+
+    def __init__(self) -> None:
+        super().__init__("m")
+        self.left = 0
+
+    async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        return {"left": self.left} if payload["instances"] else self.pieces()
+
+    async def pieces(self) -> Any:
+        try:
+            while True:
+                yield "on and "
+                await asyncio.sleep(0.01)
+        finally:
+            self.left += 1
+
+
+async def test_a_stream_that_the_client_leaves_ends_in_the_replica(serve_ready: Serve, until: Until) -> None:
+    async with serve_ready(deployed(Endless)) as server:
+        async with server.http.stream("POST", "/v1/models/m:predict", json={"instances": []}) as answer:
+            assert await anext(answer.aiter_text()) == "on and "
+
+        async def left() -> bool:
+            told = await server.http.post("/v1/models/m:predict", json={"instances": [1]})
+            return bool(told.json() == {"left": 1})
+
+        await until(left)
 
 
 class Counter(Teller):
