@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from tests.runtime.launched import Running, launched
 
-from mooring_runtime.grpc_api.messages import SERVICE, ModelInferRequest, ModelInferResponse
+from mooring_runtime.grpc_api.messages import POOL, SERVICE, ModelInferRequest, ModelInferResponse
 
 SIZES = {"BOOL": 1, "INT8": 1, "UINT16": 2, "FP16": 2, "BF16": 2, "FP32": 4, "INT64": 8, "FP64": 8}
 Tensor = tuple[str, list[int], bytes]
@@ -63,13 +63,18 @@ def server() -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def infer(server: Running) -> Iterator[Any]:
+def channel(server: Running) -> Iterator[Any]:
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
-        yield channel.unary_unary(
-            f"/{SERVICE}/ModelInfer",
-            request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=ModelInferResponse.FromString,
-        )
+        yield channel
+
+
+@pytest.fixture(scope="module")
+def infer(channel: Any) -> Any:
+    return channel.unary_unary(
+        f"/{SERVICE}/ModelInfer",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=ModelInferResponse.FromString,
+    )
 
 
 def post(server: Running, body: bytes, header: str | None, verb: str = "infer") -> tuple[int, bytes, str | None]:
@@ -170,6 +175,20 @@ def test_messages_with_any_raw_contents_are_read_or_refused(infer: Any, sent: li
 def test_messages_of_any_shape_are_read_or_refused(infer: Any, datatype: str, shape: list[int]) -> None:
     for raw in ([], [b"\0\0\0\0"]):
         assert code(infer, message([(datatype, shape, b"")], raw)) in READ_OR_REFUSED
+
+
+RPCS = {method.name: method.client_streaming for method in POOL.FindServiceByName(SERVICE).methods}
+
+
+@given(st.sampled_from(sorted(RPCS)), st.binary(max_size=40))
+def test_any_bytes_to_any_rpc_are_read_or_refused(channel: Any, rpc: str, wire: bytes) -> None:
+    def ask(sent: bytes) -> None:
+        if RPCS[rpc]:
+            list(channel.stream_stream(f"/{SERVICE}/{rpc}")(iter([sent])))
+        else:
+            channel.unary_unary(f"/{SERVICE}/{rpc}")(sent)
+
+    assert code(ask, wire) in (*READ_OR_REFUSED, grpc.StatusCode.NOT_FOUND)
 
 
 ROUNDS = 200
