@@ -5,17 +5,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack, aclosing, nullcontext
 from typing import Any
 
-from mooring_runtime.classification import classified, wants_classes
-from mooring_runtime.errors import ModelNotReady, ServerNotReady, StartupError
+from mooring_runtime.answers import finished, held, pieces_of
+from mooring_runtime.errors import ModelNotReady, ServerNotReady, ServingError, StartupError
 from mooring_runtime.fleet import Alone, Fleet
 from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.metrics import UNKNOWN, Metrics
 from mooring_runtime.readiness import SAYS_NO, Readiness
 from mooring_runtime.repository import IndexEntry, Repository
 from mooring_runtime.schedule import deadline, priority_of, timeout_s
-from mooring_runtime.servable import Headers, ModelMetadata, Servable, StreamingServable
+from mooring_runtime.servable import ConversingServable, Headers, ModelMetadata, Servable
 from mooring_runtime.server_metadata import ServerMetadata, server_metadata
-from mooring_runtime.serving import Serving
 from mooring_runtime.statistics import ModelStatistics
 from mooring_runtime.tracing import Tracing
 
@@ -139,25 +138,42 @@ class DataPlane:
             priority_of(request.parameters)  # a faulty one is the client's fault, not the lane's
             async with deadline(name, remaining_s, timeout_s(request.parameters, headers)):
                 response, response_headers = await serving.servable.infer(request, headers)
-            return await _finished(response, request, serving), response_headers
+            return await finished(response, request, serving), response_headers
+
+    def converses(self, name: str, model_version: str | None) -> bool:
+        """Whether the model takes the requests of a stream together; not if there is none to ask."""
+        try:
+            servable = self.repository.serving(name, model_version).servable
+        except ServingError:  # told when it is asked
+            return False
+        return isinstance(servable, ConversingServable) and servable.converses
 
     async def infer_stream(
-        self, name: str, model_version: str | None, request: InferRequest, headers: Headers, protocol: str
+        self,
+        name: str,
+        model_version: str | None,
+        request: InferRequest,
+        headers: Headers,
+        protocol: str,
+        more: AsyncIterator[InferRequest] | None = None,
     ) -> AsyncGenerator[InferResponse, None]:
-        """As `infer`, in as many pieces as the model makes of its answer; a deadline is for the first one."""
+        """As `infer`, in as many pieces as the model makes of its answer; a deadline is for the first one.
+
+        `more` are the requests after this one, for a model that `converses`.
+        """
         with (
             self._counted(name, model_version, protocol),
             self._traced(name, protocol, headers) as headers,
             self.repository.lease(name, model_version) as serving,
         ):
             priority_of(request.parameters)
-            async with aclosing(_pieces(serving.servable, request, headers)) as pieces:
+            async with aclosing(pieces_of(serving.servable, request, headers, more)) as pieces:
                 async with deadline(name, timeout_s(request.parameters, headers)):
                     first = await anext(pieces, None)
                 if first is not None:
-                    yield await _finished(first, request, serving)
+                    yield await finished(first, request, serving)
                 async for piece in pieces:
-                    yield await _finished(piece, request, serving)
+                    yield await finished(piece, request, serving)
 
     async def predict(self, name: str, body: Any, headers: Headers) -> tuple[Any, Headers]:
         """Answer a v1 request."""
@@ -177,7 +193,7 @@ class DataPlane:
             async with deadline(name, timeout_s({}, headers)):
                 result, told = await call(serving.servable, headers)
             if isinstance(result, AsyncIterator):
-                return _held(result, request.pop_all()), told
+                return held(result, request.pop_all()), told
             return result, told
 
     def _counted(self, name: str, version: str | None, protocol: str) -> AbstractContextManager[None]:
@@ -222,31 +238,3 @@ class DataPlane:
                 raise failure
         self._readiness.started = True
         return failures
-
-
-async def _finished(response: InferResponse, request: InferRequest, serving: Serving) -> InferResponse:
-    """A model's answer with what its code need not know of: its version, which outputs were asked for, and how."""
-    response.model_version = response.model_version or serving.version
-    if not (wishes := request.request_outputs):
-        return response
-    response = response.with_outputs(wishes)
-    if wants_classes(wishes):
-        metadata = await serving.servable.metadata()
-        labels = {output.name: output.labels for output in metadata.outputs}
-        response.outputs = classified(response.outputs, wishes, labels)
-    return response
-
-
-async def _pieces(servable: Servable, request: InferRequest, headers: Headers) -> AsyncGenerator[InferResponse, None]:
-    if isinstance(servable, StreamingServable):
-        async for piece in servable.infer_stream(request, headers):
-            yield piece
-    else:
-        yield (await servable.infer(request, headers))[0]
-
-
-async def _held(pieces: AsyncIterator[Any], request: ExitStack) -> AsyncIterator[Any]:
-    """The pieces of an answer; its request is under way, and its model is kept, until the last one."""
-    with request:
-        async for piece in pieces:
-            yield piece

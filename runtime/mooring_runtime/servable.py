@@ -61,6 +61,20 @@ class StreamingServable(Servable, Protocol):
 
 
 @runtime_checkable
+class ConversingServable(Servable, Protocol):
+    """A servable that may answer the requests of one stream together."""
+
+    @property
+    def converses(self) -> bool:
+        """Whether it does."""
+
+    def converse(
+        self, request: InferRequest, more: AsyncIterator[InferRequest], headers: Headers
+    ) -> AsyncIterator[InferResponse]:
+        """Answer a v2 request and those that follow it, with as many pieces as it likes."""
+
+
+@runtime_checkable
 class Versioned(Protocol):
     """A servable that says its own version, however often it is loaded."""
 

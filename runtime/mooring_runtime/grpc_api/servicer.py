@@ -7,11 +7,12 @@ from typing import Any
 import grpc
 
 from mooring_runtime.dataplane import DataPlane
-from mooring_runtime.errors import InvalidInput, ModelNotReady
+from mooring_runtime.errors import InvalidInput, ModelNotReady, ServerNotReady
 from mooring_runtime.grpc_api.calls import Context, Unary, headers_of, stream_handler, unary_handler
 from mooring_runtime.grpc_api.extensions import Extensions
 from mooring_runtime.grpc_api.messages import REPOSITORY_SERVICE, SERVICE, message
-from mooring_runtime.grpc_api.stream import WANTS_EMPTY_FINAL, answer_in_order, shape_of
+from mooring_runtime.grpc_api.requests import alone, chained, until
+from mooring_runtime.grpc_api.stream import SHAPES, WANTS_EMPTY_FINAL, answer_in_order, shape_of
 from mooring_runtime.grpc_api.wire import parse_request, render_response
 from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.servable import Headers, TensorMetadata
@@ -79,14 +80,35 @@ class Servicer:
         """Inference on many requests, each answered by one message or, where the model streams, by several."""
         headers = headers_of(context)
         shape, draining = shape_of(headers, self._stream_shape), self._dataplane.draining
-        await answer_in_order(requests, lambda request: self._pieces(request, headers), shape, context.write, draining)
+        more: AsyncIterator[Any] | None = None
+        if shape is SHAPES["mlserver"]:  # a model of MLServer's may want to read the stream itself
+            begun = until(draining, requests)
+            if (first := await anext(begun, None)) is None:
+                if draining.is_set():
+                    raise ServerNotReady("It is shutting down.")
+                return
+            if self._dataplane.converses(first.model_name, first.model_version or None):
+                requests, more = alone(first), begun
+            else:
+                requests = chained(first, requests)
 
-    async def _pieces(self, request: Any, headers: Headers) -> AsyncGenerator[Any, None]:
+        def answer(request: Any) -> AsyncGenerator[Any, None]:
+            return self._pieces(request, headers, None if more is None else self._parsed(more))
+
+        await answer_in_order(requests, answer, shape, context.write, draining)
+
+    async def _parsed(self, requests: AsyncIterator[Any]) -> AsyncIterator[InferRequest]:
+        async for request in requests:
+            yield await self._threads.code(_work(request), parse_request, request)
+
+    async def _pieces(
+        self, request: Any, headers: Headers, more: AsyncIterator[InferRequest] | None
+    ) -> AsyncGenerator[Any, None]:
         infer_request = await self._threads.code(_work(request), parse_request, request)
         if not isinstance(infer_request.parameters.pop(WANTS_EMPTY_FINAL, False), bool):
             raise InvalidInput(f"parameter {WANTS_EMPTY_FINAL} must be a bool")
         pieces = self._dataplane.infer_stream(
-            request.model_name, request.model_version or None, infer_request, headers, "grpc"
+            request.model_name, request.model_version or None, infer_request, headers, "grpc", more
         )
         async with aclosing(pieces):
             async for piece in pieces:

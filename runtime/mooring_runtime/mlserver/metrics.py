@@ -1,7 +1,6 @@
 """Metrics of MLServer's models: `mlserver.register` and `mlserver.log`, and MLServer's counters of requests.
 
-All of them are on the server's own `/metrics` (spec: runtime.md section 4.7), as is what a model makes with
-prometheus_client itself, in that one's default registry.
+All of them are on the server's own `/metrics` (spec: runtime.md section 4.7).
 """
 
 import threading
@@ -9,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from prometheus_client import REGISTRY as DEFAULT_REGISTRY
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, Summary
 from prometheus_client.registry import Collector
 
@@ -20,9 +18,6 @@ from mooring_runtime.mlserver.errors import MLServerError
 REGISTRY = CollectorRegistry(auto_describe=True)
 _histograms: dict[str, Histogram] = {}
 _lock = threading.Lock()
-
-_OURS = ("process_", "python_")
-"""What the default registry has beside a model's own; the server's own registry has it already."""
 
 
 class InvalidModelContext(MLServerError):
@@ -64,11 +59,6 @@ class ModelsOwn(Collector):
     def collect(self) -> Iterator[Metric]:
         """All of it, as it is now."""
         yield from REGISTRY.collect()
-        yield from (metric for metric in DEFAULT_REGISTRY.collect() if not metric.name.startswith(_OURS))
-
-    def describe(self) -> Iterator[Metric]:
-        """Nothing: there is nothing yet."""
-        return iter(())
 
 
 class RequestCounters:

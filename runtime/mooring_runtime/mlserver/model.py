@@ -81,7 +81,7 @@ class MLModel:
         """Answer requests piece by piece; unless it is overridden, the first one by `predict`.
 
         Args:
-            payloads: The requests, one here for each call.
+            payloads: The requests: one over REST, over gRPC those of a stream as they come.
         """
         async for payload in payloads:
             yield await self.predict(payload)

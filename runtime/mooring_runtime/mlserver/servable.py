@@ -11,6 +11,7 @@ from mooring_runtime.mlserver.batching import Answer, Batcher, Infer
 from mooring_runtime.mlserver.context import enter
 from mooring_runtime.mlserver.errors import domain_error
 from mooring_runtime.mlserver.host import Host
+from mooring_runtime.mlserver.loops import brought
 from mooring_runtime.mlserver.model import MLModel
 from mooring_runtime.mlserver.types import InferenceRequest
 from mooring_runtime.mlserver.wire import from_mlserver, to_mlserver
@@ -71,14 +72,36 @@ class MLModelServable:
 
     async def infer_stream(self, request: InferRequest, headers: Headers) -> AsyncIterator[InferResponse]:
         """Answer a v2 request with each piece of `predict_stream`; raises as `infer`."""
+        async for piece in self.converse(request, _none(), headers):
+            yield piece
+
+    @property
+    def converses(self) -> bool:
+        """Where it has a `predict_stream` of its own: that is called once for a stream."""
+        return type(self._model).predict_stream is not MLModel.predict_stream
+
+    async def converse(
+        self, request: InferRequest, more: AsyncIterator[InferRequest], headers: Headers
+    ) -> AsyncIterator[InferResponse]:
+        """Answer the requests of a stream, all under the id of the first, as MLServer does; raises as `infer`."""
+        following = brought(more)
         with self._counters.request(self._model.name, self.version):
-            async for piece in self._thread.stream(self._pieces(request, headers)):
+            async for piece in self._thread.stream(self._pieces(request, following, headers)):
                 yield piece
 
-    async def _pieces(self, request: InferRequest, headers: Headers) -> AsyncIterator[InferResponse]:
+    async def _pieces(
+        self, request: InferRequest, following: AsyncIterator[InferRequest], headers: Headers
+    ) -> AsyncIterator[InferResponse]:
         payload = self._begin(request, headers)
+
+        async def payloads() -> AsyncIterator[InferenceRequest]:
+            yield payload
+            async for each in following:
+                each.id = payload.id
+                yield to_mlserver(each, headers)
+
         try:
-            async with aclosing(self._model.predict_stream(_only(payload))) as responses:
+            async with aclosing(self._model.predict_stream(payloads())) as responses:
                 async for response in responses:
                     yield from_mlserver(response, payload, self._model.name)[0]
                     enter(self._model.settings)  # each piece is asked for in a context of its own
@@ -121,5 +144,8 @@ def _batched(model: MLModel, infer: Infer, host: Host, work: str) -> Infer:
     return Batcher(model.name, infer, host.threads.lanes, limits, observe).infer
 
 
-async def _only(payload: InferenceRequest) -> AsyncIterator[InferenceRequest]:
-    yield payload
+async def _none() -> AsyncIterator[InferRequest]:
+    """No requests."""
+    nothing: tuple[InferRequest, ...] = ()
+    for request in nothing:
+        yield request
