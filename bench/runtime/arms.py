@@ -29,6 +29,7 @@ class Work:
 
     what: Literal["image", "tensor"]
     device: str = "cpu"
+    profile: Literal["exact", "fast"] = "exact"
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def same_file(file: Path, model: str, what: str, target: Target | None = None, q
 def bundled(made: Inputs, work: Work, target: Target | None = None) -> Arm:
     """Ours with its own AlexNet, which needs no code."""
     options = ("--model_dir", str(made.model_dir), "--device", work.device, "--model_name", "alexnet")
-    return Arm(Label("ours", "bundled backend", target, work=work), (*OURS, *options, *PORTS))
+    profile, what = (("--profile", "fast"), ", fast profile") if work.profile == "fast" else ((), "")
+    return Arm(Label("ours", f"bundled backend{what}", target, work=work), (*OURS, *options, *profile, *PORTS))
 
 
 def mlserver(folder: str) -> Arm:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 from safetensors.torch import save_file
 from torch import nn
 
@@ -63,8 +63,8 @@ def write(folder: Path) -> Inputs:
         (folder / name).write_bytes(content)
         return folder / name
 
-    picture = jpeg(SEED)
-    text = base64.b64encode(picture).decode()
+    image = _jpeg()
+    text = base64.b64encode(image).decode()
     binary, length = _binary("alexnet", _tensor())
     four = np.array([[1.5, 2.5, 3.5, 4.5]], np.float32)
     return Inputs(
@@ -78,7 +78,7 @@ def write(folder: Path) -> Inputs:
         tensor_message=written("tensor.pb", _message("alexnet", _tensor())),
         numbers_json=written("numbers-v2.json", _document(four)),
         numbers_message=written("numbers.pb", _message("identity", four)),
-        jpeg_bytes=len(picture),
+        jpeg_bytes=len(image),
     )
 
 
@@ -92,11 +92,31 @@ def _weights() -> dict[str, torch.Tensor]:
     return network.state_dict()
 
 
-def jpeg(seed: int, blur: float = 2) -> bytes:
+def _jpeg() -> bytes:
     """Blurred noise: as many bytes as a photo of its size has."""
-    pixels = np.random.default_rng(seed).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    pixels = np.random.default_rng(SEED).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
     file = io.BytesIO()
-    Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(blur)).save(file, "JPEG", quality=90)
+    Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(2)).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def picture(seed: int) -> bytes:
+    """A JPEG of smooth colours, shapes with hard edges and some noise, of any size from 280 to 800 pixels."""
+    random = np.random.default_rng(seed)
+    width, height = (int(side) for side in random.integers(280, 801, 2))
+    few = random.integers(0, 256, (*random.integers(2, 12, 2), 3), dtype=np.uint8)
+    image = Image.fromarray(few).resize((width, height), Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(image)
+    for _ in range(random.integers(2, 12)):
+        left, right = sorted(random.integers(0, width, 2).tolist())
+        top, bottom = sorted(random.integers(0, height, 2).tolist())
+        shape = draw.ellipse if random.random() < 0.5 else draw.rectangle
+        shape((left, top, right, bottom), fill=tuple(random.integers(0, 256, 3).tolist()))
+    noise = Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8))
+    file = io.BytesIO()
+    Image.blend(image, noise.filter(ImageFilter.GaussianBlur(1.5)), random.uniform(0.05, 0.4)).save(
+        file, "JPEG", quality=90
+    )
     return file.getvalue()
 
 

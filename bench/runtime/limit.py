@@ -64,7 +64,8 @@ def measure(work: Work, made: Inputs, cpus: int, seconds: float, environ: Mappin
     """In another process, as a server would be."""
     body = made.image if work.what == "image" else made.tensor_json
     options = ("--model_dir", str(made.model_dir), "--what", work.what, "--body", str(body), "--device", work.device)
-    command = [sys.executable, "-m", "bench.runtime.limit", *options, "--cpus", str(cpus), "--seconds", f"{seconds:g}"]
+    how = ("--profile", work.profile, "--cpus", str(cpus), "--seconds", f"{seconds:g}")
+    command = [sys.executable, "-m", "bench.runtime.limit", *options, *how]
     ended = subprocess.run(
         command, env={**os.environ, **environ}, check=True, capture_output=True, text=True, timeout=TIMEOUT_S
     )
@@ -87,10 +88,11 @@ def main() -> None:
     parser.add_argument("--what", choices=("image", "tensor"), required=True)
     parser.add_argument("--body", type=Path, required=True, help="v1 of an image, v2 of a tensor, as JSON")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--profile", default="exact")
     parser.add_argument("--cpus", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True, help="of each way")
     options = parser.parse_args()
-    backend, _ = load_backend(options.model_dir, options.device, options.cpus)
+    backend, _ = load_backend(options.model_dir, options.device, options.cpus, profile=options.profile)
     request = _request(backend, options.what, options.body.read_bytes())
     ways = [Way(batch, workers, options.cpus) for workers in {1, options.cpus} for batch in BATCHES]
     best = max((way.run(backend, request, options.seconds) for way in ways), key=lambda limit: limit.per_second)

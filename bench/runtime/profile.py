@@ -23,6 +23,10 @@ from bench.runtime.servers import serving
 from mooring_runtime.cpu_limit import cpu_count
 
 SECONDS = 8
+WAITS = frozenset(
+    {"Condition.wait (threading.py)", "_worker (concurrent/futures/thread.py)", "Thread.run (threading.py)"}
+)
+"""Where threads sleep, which py-spy does not always see that they do."""
 SHOWN = 20
 
 
@@ -49,9 +53,10 @@ def parse(stacks: str) -> Profile:
     for line in stacks.splitlines():
         stack, _, count = line.rpartition(" ")
         thread, *frames = stack.split(";")
+        if not frames or frames[-1] in WAITS:
+            continue
         threads[thread.rpartition(": ")[2].strip('"')] += int(count)
-        if frames:
-            own[frames[-1]] += int(count)
+        own[frames[-1]] += int(count)
         for frame in set(frames):  # a function that calls itself counts once
             total[frame] += int(count)
     samples = threads.total()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter
 
+from bench.runtime.agreement import Agreement
 from bench.runtime.rows import Limit, Run
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -38,6 +39,8 @@ class Measured:
     runs: Sequence[Run]
     limits: Mapping[str, Limit] = field(default_factory=dict)
     """By the titles of the servers."""
+    agreement: Agreement | None = None
+    """Of the fast profile, where that is measured."""
 
 
 _ADAPTER = TypeAdapter(dict[str, Measured], config=ConfigDict(ser_json_inf_nan="constants"))

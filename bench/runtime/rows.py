@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bench.runtime.agreement import Agreement
 from bench.runtime.arms import Label
 from bench.runtime.load import Load
 
@@ -17,6 +18,7 @@ HEADER = (
 RATIOS = ("what", "of", "to", "on", "requests/s", "to reach", "reached", "p99", "to reach", "reached")
 HEALTH = ("what", "server", "answers", "p50 (ms)", "p99 (ms)", "to reach", "reached")
 LIMITS = ("what", "of", "requests/s", "limit", "found with", "share", "to reach", "reached")
+AGREEMENT = ("what", "images", "same class first", "largest difference of a logit", "logits' range")
 LEAST_SHARE = 0.85
 HEALTH_P99_S = 0.010
 QUIET_CPUS = 0.25
@@ -115,6 +117,11 @@ def limits(title: str, runs: Sequence[Run], found: Mapping[str, Limit]) -> list[
             reached = verdict(share >= LEAST_SHARE, run.is_quiet)
             rows.append((title, run.label.title, *figures, f"≥ {LEAST_SHARE:.0%}", reached))
     return rows
+
+
+def agreement(title: str, seen: Agreement) -> tuple[str, ...]:
+    """The fast profile's answers beside the exact ones, in AGREEMENT's order."""
+    return (title, str(seen.images), f"{seen.top1:.1%}", f"{seen.largest_difference:.4f}", f"{seen.spread:.2f}")
 
 
 def health(title: str, runs: Sequence[Run]) -> list[tuple[str, ...]]:

@@ -39,6 +39,7 @@ def _jpeg(made: Inputs) -> Scenario:
         kserve(MODEL_FILE, "alexnet", "model file"),
         same_file(MODEL_FILE, "alexnet", "same model file"),
         bundled(made, Work("image"), Target(2.5, 0.5)),
+        bundled(made, Work("image", profile="fast"), Target(6)),
     )
     return Scenario("JPEG through v1 REST", Question(V1.format("alexnet"), made.image), arms, is_probed=True)
 
@@ -52,6 +53,7 @@ def _binary(made: Inputs) -> Scenario:
         kserve(ALEXNET, "alexnet", "model file"),
         same_file(ALEXNET, "alexnet", "same model file"),
         bundled(made, Work("tensor"), Target(7)),
+        bundled(made, Work("tensor", profile="fast")),
     )
     question = Question(V2.format("alexnet"), made.tensor_binary, headers)
     return Scenario("FP32 tensor through binary v2 REST", question, arms, is_probed=True)

@@ -3,6 +3,7 @@ from bench.runtime.profile import parse
 
 STACKS = """thread (0x7F): "MainThread";main (cli.py);run (server.py);loads (wire.py) 30
 thread (0x7F): "MainThread";main (cli.py);run (server.py);run (server.py) 10
+thread (0x81): "watch";run (watch.py);Condition.wait (threading.py) 50
 thread (0x80): "lane_0";_drain (lane.py);forward (alexnet.py) 60
 """
 
