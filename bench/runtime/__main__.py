@@ -8,6 +8,7 @@ import platform
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def _names(text: str) -> list[str]:
 def _parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", type=_names, default=list(SCENARIOS), help=f"some of {','.join(SCENARIOS)}")
+    parser.add_argument("--seconds", type=int, default=FULL_LENGTH.seconds, help="of a round (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="one round of 1 s instead of 3 of 3 s; only prints")
     return parser.parse_args(argv)
 
@@ -58,7 +60,8 @@ def _stamp(length: Length, threads: int, of_gpu: bool) -> Stamp:
 def main() -> None:
     """Measure, report."""
     options = _parsed()
-    length, cpus = QUICK_LENGTH if options.quick else FULL_LENGTH, cpu_count()
+    length = QUICK_LENGTH if options.quick else replace(FULL_LENGTH, seconds=options.seconds)
+    cpus = cpu_count()
     no_gpu = "" if torch.cuda.is_available() else f"Skipped: torch {torch.__version__} sees no GPU on this machine."
     generators = Generators(wrk.find(), ghz.find())
     for peer in (KSERVE, MLSERVER):
