@@ -29,6 +29,7 @@ def folder_models(settings: Settings, threads: Threads, metrics: Metrics) -> Mod
         settings.max_queue_delay_ms,
         threads,
         metrics,
+        concurrency=settings.concurrency,
     )
     strict = not settings.multi_model if settings.strict_readiness is None else settings.strict_readiness
     return Models(source, found, must_load=layout.single is not None, strict=strict)

@@ -101,6 +101,11 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
         "default": _DEFAULT.workers,
         "help": "processes that serve, each with a copy of every model (%(default)s)",
     },
+    "concurrency": {
+        "type": positive,
+        "default": None,
+        "help": "batches, or sync handlers, of one model that run at once (as the model has it, mostly 1)",
+    },
     "worker_timeout": {
         "type": positive,
         "default": _DEFAULT.worker_timeout_s,

@@ -70,6 +70,8 @@ class FolderSource:
     threads: Threads
     metrics: Metrics
     versioned: bool = True
+    concurrency: int | None = None
+    """For models whose settings do not say; None is what the backend takes best."""
 
     async def open(self, name: str) -> Servable | Mapping[str | None, Servable]:
         """Load the files of `name`, or of its versions that are to serve, in a loader thread."""
@@ -104,7 +106,7 @@ class FolderSource:
         limits = LaneLimits(
             settings.max_waiting or self.max_waiting,
             backend.max_batch_rows,
-            settings.concurrency or backend.concurrency,
+            settings.concurrency or self.concurrency or backend.concurrency,
             delay_ms / 1000,
         )
         version = None if parent is None else folder.name

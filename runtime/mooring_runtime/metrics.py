@@ -57,7 +57,7 @@ class Metrics:
         )
         self._queue_seconds = Histogram(
             "mooring_runtime_queue_seconds",
-            "How long a batch's oldest request waited",
+            "How long a request waited for its model, of a batch the oldest one",
             ["model_name"],
             registry=registry,
         )
@@ -76,6 +76,7 @@ class Metrics:
         }
         self._counted: dict[tuple[str, str, str], _Counted] = {}
         self._stage_of: dict[tuple[str, str], Histogram] = {}
+        self._waited_of: dict[str, Histogram] = {}
 
     def request(self, model: str, protocol: str, work: str | None = None) -> "_Request":
         """Counts one request around the block that it is entered for.
@@ -103,6 +104,13 @@ class Metrics:
             self.statistics.ran(work, rows)
 
         return observe
+
+    def waited(self, model: str, seconds: float) -> None:
+        """A request of a user's model began after waiting so long."""
+        histogram = self._waited_of.get(model)
+        if histogram is None:
+            histogram = self._waited_of[model] = self._queue_seconds.labels(model)
+        histogram.observe(seconds)
 
     def stage(self, stage: str, model: str, seconds: float) -> None:
         """One handler of a user's model ran."""

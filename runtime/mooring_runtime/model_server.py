@@ -176,7 +176,9 @@ class ModelServer:
         asyncio.get_running_loop().set_exception_handler(self._exception_handler)
         self._serving = True  # the signals are the server's by now
         settings, models = self.settings, self.registered_models
-        source = RegisteredModels(models, settings.max_waiting, metrics, settings.max_asyncio_workers)
+        source = RegisteredModels(
+            models, settings.max_waiting, metrics, settings.max_asyncio_workers, settings.concurrency or 1
+        )
         strict = not (models.makes_models or settings.multi_model)
         if settings.strict_readiness is not None:
             strict = settings.strict_readiness

@@ -2,7 +2,8 @@
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
@@ -82,10 +83,19 @@ class SdkServable:
 
     async def _call(self, body: Any, headers: Headers, verb: InferenceVerb) -> tuple[Any, Headers]:
         stages: dict[str, float] = {}
+        began: list[float] = []
+
+        def begin() -> Coroutine[Any, Any, tuple[Any, Headers]]:
+            began.append(perf_counter())
+            return called(self._model, body, headers, verb, stages)
+
         priority = priority_of(body.parameters) if isinstance(body, InferRequest) else 0
-        result, response_headers = await self._thread.run_eagerly(
-            lambda: called(self._model, body, headers, verb, stages), priority
-        )
+        asked = perf_counter()
+        try:
+            result, response_headers = await self._thread.run_eagerly(begin, priority)
+        finally:
+            if began:
+                self._metrics.waited(self._model.name, began[0] - asked)
         for stage, seconds in stages.items():
             self._metrics.stage(stage, self._model.name, seconds)
         if self._model.enable_latency_logging and trace_logger.isEnabledFor(logging.INFO):

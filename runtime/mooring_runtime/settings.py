@@ -60,6 +60,8 @@ class Settings:
     """How models from files compute: "exact" as their authors do, "fast" as `backends.fast` says."""
     workers: int = 1
     """Processes that serve, each with a copy of every model."""
+    concurrency: int | None = None
+    """Batches, or calls of user code, of one model that run at once in one process; None is the model's own default."""
     worker_timeout_s: int = 30
     """How long a worker's event loop may stand still before the worker is ended and replaced."""
     shares_ports: bool = False

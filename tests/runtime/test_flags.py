@@ -41,7 +41,7 @@ EVERY_FLAG = """
 --event_loop asyncio --log_config_file f.yaml --enable_latency_logging no --access_log_format %(h)s
 --max_threads 2 --max_asyncio_workers 3 --predictor_host p:8080 --protocol v2 --predictor_use_ssl true
 --predictor_request_timeout_seconds 7 --predictor_request_retries 2 --enable_predictor_health_check
---grpc_stream_shape mlserver --strict_readiness false
+--grpc_stream_shape mlserver --strict_readiness false --concurrency 4
 """
 
 
@@ -55,6 +55,7 @@ def test_every_flag_reaches_its_setting() -> None:
         max_threads=2,
         grpc_stream_shape="mlserver",
         strict_readiness=False,
+        concurrency=4,
         max_asyncio_workers=3,
         predictor=PredictorConfig("p:8080", "v2", True, 7, 2, True),
     )

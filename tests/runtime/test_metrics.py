@@ -90,6 +90,26 @@ async def test_what_is_refused_is_counted_by_why(serve_ready: Any, until: Poll) 
             assert (counted(metrics, "requests_total", outcome=outcome, **labels) or 0) == statuses[status]
 
 
+async def test_what_waits_for_a_model_of_user_code_is_told_too(serve_ready: Any, until: Poll) -> None:
+    model = Waits()
+    async with serve_ready(model) as server:
+        metrics: Metrics = server.running.dataplane.metrics
+        asking = [server.http.post("/v1/models/m:predict", json={"instances": [1]}) for _ in range(2)]
+        asking = [asyncio.create_task(ask) for ask in asking]
+
+        async def both_run() -> bool:
+            return counted(metrics, "requests_in_flight", model_name="m", protocol="v1") == 2
+
+        await until(both_run)
+        waits = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < waits + 0.05:
+            await server.http.get("/v2/health/live")
+        model.may_end.set()
+        assert [(await ask).status_code for ask in asking] == [200, 200]
+        assert counted(metrics, "queue_seconds_count", model_name="m") == 2
+        assert (counted(metrics, "queue_seconds_sum", model_name="m") or 0) >= 0.05
+
+
 async def test_a_clients_text_becomes_no_label(serve_ready: Any) -> None:
     async with serve_ready(Waits()) as server:
         metrics: Metrics = server.running.dataplane.metrics

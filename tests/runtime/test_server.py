@@ -189,6 +189,42 @@ def test_sigterm_under_load_loses_no_request_of_clients_that_keep_their_connecti
     assert set(answered) == {200}
 
 
+MEETING_MODEL = """
+import threading
+from mooring_runtime import Model, ModelServer
+
+class Meeting(Model):
+    def __init__(self, name):
+        super().__init__(name)
+        self.both = threading.Barrier(2)
+
+    def predict(self, payload, headers=None):
+        return {"predictions": [self.both.wait(20)]}
+
+ModelServer().start([Meeting("m")])
+"""
+
+
+def test_as_many_handlers_of_a_program_run_at_once_as_the_flag_says(tmp_path: Path) -> None:
+    (tmp_path / "serve.py").write_text(MEETING_MODEL)
+    arguments = (str(tmp_path / "serve.py"), "--concurrency", "2", "--lame_duck_seconds", "0")
+    with started(*arguments) as process, httpx.Client() as http:
+        poll(lambda: http.get(f"{process.url}/v2/health/ready").status_code == 200)
+        met: list[int] = []
+
+        def ask() -> None:
+            answer = httpx.post(f"{process.url}/v1/models/m:predict", json={"instances": []}, timeout=30)
+            met.extend(answer.json().get("predictions", []))
+
+        asking = [threading.Thread(target=ask) for _ in range(2)]
+        for client in asking:
+            client.start()
+        for client in asking:
+            client.join(30)
+        process.child.terminate()
+    assert sorted(met) == [0, 1]
+
+
 def test_a_taken_port_is_named() -> None:
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
