@@ -19,7 +19,7 @@ SERVER: dict[str, str] = {
     "server_version": _OWN_METADATA,
     "extensions": _OWN_METADATA,
     "kafka_enabled": "requests come by REST and gRPC",
-    "tracing_server": "there is no tracing",
+    "tracing_server": "OpenTelemetry's own variables say where spans go: OTEL_EXPORTER_OTLP_ENDPOINT",
     "cache_enabled": "answers are not cached",
 }
 
