@@ -90,6 +90,7 @@ class Servicer:
             if self._dataplane.converses(first.model_name, first.model_version or None):
                 requests, more = alone(first), begun
             else:
+                await begun.aclose()
                 requests = chained(first, requests)
 
         def answer(request: Any) -> AsyncGenerator[Any, None]:
