@@ -194,10 +194,10 @@ def _deployed(named: list[tuple[str | None, Any]], workers: int) -> Iterator[lis
     if not any(_is_of_ray(model) for _, model in named):
         yield named
         return
-    from mooring_runtime.ray import DeployedModel, cluster
+    from mooring_runtime.ray_deployment import DeployedModel, cluster
 
-    with cluster():
-        yield [(name, DeployedModel(name or "", model) if _is_of_ray(model) else model) for name, model in named]
+    with cluster() as session:
+        yield [(name, DeployedModel(name or "", each, session) if _is_of_ray(each) else each) for name, each in named]
 
 
 def _is_of_ray(model: object) -> bool:

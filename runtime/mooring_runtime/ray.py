@@ -1,14 +1,15 @@
-"""Models that Ray Serve runs: `RayModel` calls a deployment, `DeployedModel` deploys one too. Needs the extra `ray`.
+"""Models that Ray Serve runs: `RayModel` calls a deployment; `ray_deployment` makes them. Needs the extra `ray`.
 
 The server stays in front: routes, gRPC, health, metrics and the latency line are its own; the model runs in Ray's
 replicas (see `replica`), as many and on what share of a GPU as its `@serve.deployment` says.
 """
 
 import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from mooring_runtime.eager import in_task
 from mooring_runtime.errors import (
@@ -16,7 +17,6 @@ from mooring_runtime.errors import (
     ModelNotReady,
     QueueFull,
     ServingError,
-    StartupError,
     in_our_words,
 )
 from mooring_runtime.model import InferenceVerb, Model
@@ -32,8 +32,39 @@ try:
 except ModuleNotFoundError as exc:
     raise ImportError("Models on Ray Serve need Ray: pip install 'mooring[ray]'.") from exc
 
+T = TypeVar("T")
+
 _POLL_S = 0.2
 _GIVEN_UP = (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.DELETING)
+
+
+class Session:
+    """The time that Ray runs for a server. Ray starts anew for a call that comes after its end, so none may.
+
+    Attributes:
+        deployed: Names of the applications that the server has deployed and not deleted yet.
+    """
+
+    def __init__(self) -> None:
+        self.deployed: set[str] = set()
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def during(self, call: Callable[[], T]) -> T:
+        """`call()`, from any thread; the end waits for it.
+
+        Raises:
+            ModelLoadFailed: Ray has ended.
+        """
+        with self._lock:
+            if self._ended or not ray.is_initialized():
+                raise ModelLoadFailed("Ray has ended.", "Start the server anew.")
+            return call()
+
+    def end(self) -> None:
+        """No call any more."""
+        with self._lock:
+            self._ended = True
 
 
 class RayModel(Model):
@@ -47,6 +78,7 @@ class RayModel(Model):
     def __init__(self, name: str, handle: Any) -> None:
         super().__init__(name)
         self._handle = handle
+        self._session = Session()
 
     def load(self) -> Any:
         """Wait until its replicas are ready; a model that is ready is loaded anew, in every replica.
@@ -56,7 +88,7 @@ class RayModel(Model):
         Raises:
             ModelLoadFailed: Ray says that it cannot run.
         """
-        return _off_the_loop(self._load)
+        return off_the_loop(self._load)
 
     def _load(self) -> bool:
         try:
@@ -66,15 +98,15 @@ class RayModel(Model):
                 self._wait_until_running()
                 self._handle.check_health.remote().result()
         except (RayError, RayServeException) as exc:
-            raise ModelLoadFailed(_in_words(exc), "Its class must be a Model, and its load must succeed.") from exc
+            raise ModelLoadFailed(in_words(exc), "Its class must be a Model, and its load must succeed.") from exc
         self.ready = True
         return True
 
     def _wait_until_running(self) -> None:
         while True:
-            application = serve.status().applications.get(self._handle.app_name)
+            application = self._session.during(serve.status).applications.get(self._handle.app_name)
             if application is None or application.status in _GIVEN_UP:
-                raise _not_deployed(self._handle.app_name, "it is not there")
+                raise _not_deployed(self._handle.app_name, application)
             if application.status == ApplicationStatus.RUNNING:
                 return
             time.sleep(_POLL_S)
@@ -126,7 +158,7 @@ class RayModel(Model):
             return cause if isinstance(cause, ServingError) else in_our_words(cause)
         if isinstance(exc, BackPressureError):
             return QueueFull(self.name, exc.args[1])
-        return ModelNotReady(self.name, f"Ray Serve says: {_in_words(exc)}")
+        return ModelNotReady(self.name, f"Ray Serve says: {in_words(exc)}")
 
     async def get_input_types(self) -> Any:
         """As the model in the replica says."""
@@ -137,70 +169,36 @@ class RayModel(Model):
         return await self._handle.get_output_types.remote()
 
 
-class DeployedModel(RayModel):
-    """A deployment that is deployed when the server loads it, and deleted when it is unloaded.
-
-    Args:
-        name: The name to serve it by, and of Ray's application.
-        target: A deployment, or one bound to the arguments of its constructor.
-    """
-
-    def __init__(self, name: str, target: Any) -> None:
-        super().__init__(name, None)
-        self._application = target.bind() if isinstance(target, serve.Deployment) else target
-
-    def _load(self) -> bool:
-        if not self.ready:
-            try:
-                self._handle = serve.run(self._application, name=self.name, route_prefix=None)
-            except (RayError, RayServeException, RuntimeError) as exc:
-                raise _not_deployed(self.name, _in_words(exc)) from exc
-        return super()._load()
-
-    def stop(self) -> Any:
-        """Delete Ray's application; returns when its replicas are gone."""
-        return _off_the_loop(lambda: serve.delete(self.name))
-
-
-@contextmanager
-def cluster() -> Iterator[None]:
-    """Ray and Ray Serve for the block; what runs already is used, and left as it was. For the main thread alone: Linux
-    ends what Ray starts with the thread that started it.
-
-    Raises:
-        StartupError: Ray cannot be started, or the cluster that $RAY_ADDRESS names cannot be reached.
-    """
-    begun = not ray.is_initialized()
-    if begun:
-        try:
-            ray.init(include_dashboard=False)
-        except (RayError, OSError, RuntimeError, ValueError) as exc:
-            raise StartupError(f"Ray cannot be started: {exc}") from exc
-    try:
-        serve.start(proxy_location="Disabled")  # the way in is our server
-        yield
-    finally:
-        if begun:
-            ray.shutdown()
-
-
-def _off_the_loop(work: Callable[[], Any]) -> Any:
+def off_the_loop(work: Callable[[], Any]) -> Any:
     """`work()`; on an event loop, where Ray's blocking calls are not allowed, a future of it in a thread."""
     try:
-        loop = asyncio.get_running_loop()
+        asyncio.get_running_loop()
     except RuntimeError:
         return work()
-    return loop.run_in_executor(None, work)
+    done: Future[Any] = Future()
+
+    def run() -> None:
+        done.set_running_or_notify_cancel()
+        try:
+            done.set_result(work())
+        except BaseException as exc:  # whoever awaits it gets it
+            done.set_exception(exc)
+
+    # A daemon, which no executor has: a program ends although a replica never is ready.
+    threading.Thread(target=run, name="ray", daemon=True).start()
+    return asyncio.wrap_future(done)
 
 
-def _not_deployed(application: str, reason: str) -> ModelLoadFailed:
-    """What Ray says of the application's deployments; `reason` where it says nothing."""
-    status = serve.status().applications.get(application)
-    told = [each.message for each in status.deployments.values() if each.message] if status else []
-    return ModelLoadFailed(f"Ray Serve does not run {application}: {' '.join(told) or reason}", "See Ray's logs.")
+def _not_deployed(name: str, application: Any) -> ModelLoadFailed:
+    """What Ray says of the application's deployments, or of itself."""
+    if application is None:
+        return ModelLoadFailed(f"Ray Serve has no application {name}.", "Was it deleted?")
+    told = [each.message for each in application.deployments.values() if each.message] or [application.message]
+    return ModelLoadFailed(f"Ray Serve does not run {name}: {' '.join(told)}", "See Ray's logs.")
 
 
-def _in_words(exc: Exception) -> str:
+def in_words(exc: Exception) -> str:
+    """What Ray or Ray Serve says went wrong."""
     if isinstance(exc, RayTaskError):
         return f"{type(exc.cause).__name__} : {exc.cause}"
     return str(getattr(exc, "message", exc))

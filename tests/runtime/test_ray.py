@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -249,15 +250,41 @@ class Hopeless(Model):
 
 
 def test_a_deployment_that_cannot_load_is_told_with_its_reason() -> None:
-    from mooring_runtime.ray import DeployedModel
+    from mooring_runtime.ray import Session
+    from mooring_runtime.ray_deployment import DeployedModel
 
-    model = DeployedModel(
-        "hopeless", serve.deployment(Hopeless, ray_actor_options={"num_cpus": 0}, max_constructor_retry_count=1)
-    )
+    deployment = serve.deployment(Hopeless, ray_actor_options={"num_cpus": 0}, max_constructor_retry_count=1)
+    model = DeployedModel("hopeless", deployment, Session())
     with pytest.raises(ModelLoadFailed, match="no such weights"):
         model.load()
     assert not model.ready
     model.stop()
+
+
+class Slow(Model):
+    def __init__(self) -> None:
+        super().__init__("m")
+
+    def load(self) -> None:
+        time.sleep(600)
+
+
+async def test_a_load_that_lasts_is_given_up_with_the_server_and_nothing_is_deployed_any_more(until: Until) -> None:
+    from mooring_runtime.ray_deployment import DeployedModel, cluster
+
+    with cluster() as session:
+        model = DeployedModel("slow", serve.deployment(Slow, ray_actor_options={"num_cpus": 0}), session)
+        loading = model.load()
+
+        async def deploys() -> bool:
+            return "slow" in serve.status().applications
+
+        await until(deploys)
+    with pytest.raises(ModelLoadFailed, match="Ray has ended"):
+        await loading
+    assert "slow" not in serve.status().applications
+    with pytest.raises(ModelLoadFailed, match="Ray has ended"):
+        await model.load()
 
 
 class Stranger:
