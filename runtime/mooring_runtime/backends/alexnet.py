@@ -166,9 +166,8 @@ def _images(tensor: InferInput, to_pixels: Callable[[Image], Array]) -> Array:
         elements = tensor.as_numpy().ravel()
         if not elements.size:
             raise InvalidInput(f"input '{tensor.name}': holds no image")
-        return np.stack(
-            [image_tensor(element, f"input '{tensor.name}' [{i}]", to_pixels) for i, element in enumerate(elements)],
-        )
+        images = [image_tensor(each, f"input '{tensor.name}' [{i}]", to_pixels) for i, each in enumerate(elements)]
+        return images[0][None] if len(images) == 1 else np.stack(images)  # the usual one is not copied
     if tensor.datatype is not Datatype.FP32:
         raise InvalidInput(f"input '{tensor.name}': datatype must be BYTES (images) or FP32, got {tensor.datatype}")
     if len(tensor.shape) != 4 or tensor.shape[1:] != (3, CROP, CROP) or not tensor.shape[0]:

@@ -61,6 +61,8 @@ def to_torch(tensor: TypedArray, device: torch.device) -> torch.Tensor:
     value = torch.from_numpy(np.ascontiguousarray(tensor.array))
     if tensor.datatype is Datatype.BF16:
         value = value.to(torch.bfloat16)
+    if device.type == "cuda":  # page-locked, the GPU fetches it itself while this thread goes on
+        return value.pin_memory().to(device, non_blocking=True)
     return value.to(device)
 
 
