@@ -199,7 +199,8 @@ class Model:
                 yield answer
 
 
-BaseKServeModel = InferenceModel = Model
+BaseKServeModel = Model
+InferenceModel = Model
 """KServe has two more classes below its `Model`; one does here."""
 
 

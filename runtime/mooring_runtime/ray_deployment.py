@@ -68,8 +68,7 @@ def cluster() -> Iterator[Session]:
         yield session
     finally:
         session.end()
+        for name in session.deployed:  # what was still on its way
+            serve.delete(name, _blocking=False)
         if begun:
             ray.shutdown()
-        else:
-            for name in session.deployed:  # what was still on its way
-                serve.delete(name)

@@ -151,7 +151,8 @@ async def called(
             raise ModelNotReady(model.name)
         if type(model).__call__ is Model.__call__:
             return await model.timed_call(body, headers, verb, stages)
-        return await in_task(lambda: model(body, headers, verb))
+        asked = {} if verb is InferenceVerb.PREDICT else {"verb": verb}  # as KServe calls it
+        return await in_task(lambda: model(body, headers=headers, **asked))
     except ServingError:
         raise
     except Exception as exc:  # the edge of user code

@@ -279,10 +279,13 @@ async def test_a_load_that_lasts_is_given_up_with_the_server_and_nothing_is_depl
         async def deploys() -> bool:
             return "slow" in serve.status().applications
 
+        async def is_gone() -> bool:
+            return not await deploys()
+
         await until(deploys)
     with pytest.raises(ModelLoadFailed, match="Ray has ended"):
         await loading
-    assert "slow" not in serve.status().applications
+    await until(is_gone)
     with pytest.raises(ModelLoadFailed, match="Ray has ended"):
         await model.load()
 

@@ -6,6 +6,7 @@ import pytest
 
 from mooring_runtime import InferOutput, InferRequest, InferResponse, Model, ModelServer
 from mooring_runtime.errors import InferenceError, InvalidInput, ModelNotReady, StartupError
+from mooring_runtime.model import InferenceModel
 
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
 Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
@@ -254,3 +255,19 @@ async def test_an_engine_is_started_after_the_model_and_stopped_after_it(serve_m
 def test_kserve_s_errors_can_be_caught_as_python_s_own(error: Exception, builtin: type[Exception]) -> None:
     with pytest.raises(builtin):
         raise error
+
+
+class Bare(InferenceModel):
+    """As KServe's smallest models: one call, whose verb is only given where something is to be explained."""
+
+    async def __call__(self, body: Any, headers: Any = None, **more: Any) -> Any:  # type: ignore[override] # as users do
+        return {"got": body["instances"], "more": [each.name for each in more.values()]}, {"x-told": headers["x-asked"]}
+
+
+async def test_a_model_that_is_one_call_is_called_as_kserve_calls_it(serve_models: Serve, until: Until) -> None:
+    async with serve_models(Bare("m")) as server:
+        await until(lambda: is_ready(server))
+        for verb, more in (("predict", []), ("explain", ["EXPLAIN"])):
+            answer = await server.http.post(f"/v1/models/m:{verb}", json={"instances": [1]}, headers={"x-asked": "it"})
+            assert answer.json() == {"got": [1], "more": more}
+            assert answer.headers["x-told"] == "it"
