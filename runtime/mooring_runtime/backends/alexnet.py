@@ -14,7 +14,7 @@ from PIL.Image import Image
 
 from mooring_api.v2 import Datatype
 from mooring_runtime.backends.alexnet_network import Network, read_network
-from mooring_runtime.backends.base import Job, TypedArray, batch_key
+from mooring_runtime.backends.base import Job, TypedArray, batch_key, holds_long_lists
 from mooring_runtime.backends.fast import fast_dtype, fast_pixels
 from mooring_runtime.backends.image import CROP, exact_pixels, image_tensor
 from mooring_runtime.backends.model_settings import ModelSettings
@@ -85,8 +85,8 @@ class AlexNetBackend:
         )
 
     def is_heavy(self, request: InferRequest) -> bool:
-        """Where images are to be decoded."""
-        return any(tensor.datatype is Datatype.BYTES for tensor in request.inputs)
+        """Where images are to be decoded, or lists to be read."""
+        return any(tensor.datatype is Datatype.BYTES for tensor in request.inputs) or holds_long_lists(request)
 
     def prepare(self, request: InferRequest) -> Job:
         """Take one input: BYTES of images (base64 text or raw), or FP32 `[N, 3, 224, 224]`.

@@ -1,5 +1,6 @@
 """What a backend is, and how several of its jobs run as one batch."""
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,6 +13,9 @@ from mooring_runtime.errors import InferenceError, ServingError
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
 from mooring_runtime.schedule import PARAMETERS, priority_of
 from mooring_runtime.servable import ModelMetadata
+
+LONG_LIST = 8192
+"""Elements that are converted in about as long as the way to a thread and back takes."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,23 @@ class Backend(Protocol):
 
     def warm_up(self) -> None:
         """Compute something once, so that the first request finds everything in place."""
+
+
+def holds_long_lists(request: InferRequest) -> bool:
+    """Whether an input came as a list (of JSON) that takes a while to become an array."""
+    return any(
+        not (tensor.is_raw or tensor.is_array) and math.prod(tensor.shape) > LONG_LIST for tensor in request.inputs
+    )
+
+
+def extent(value: Any) -> int:
+    """About how many numbers nested lists hold, judged by the first of each; 1 for what is no list."""
+    count = 1
+    while isinstance(value, list | dict) and value:
+        if isinstance(value, list):
+            count *= len(value)
+        value = value[0] if isinstance(value, list) else next(iter(value.values()))
+    return count
 
 
 def batch_key(request: InferRequest, inputs: Sequence[TypedArray]) -> tuple[Hashable | None, int]:

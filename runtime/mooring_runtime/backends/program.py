@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mooring_api.v2 import Datatype
-from mooring_runtime.backends.base import Job, TypedArray, batch_key
+from mooring_runtime.backends.base import Job, TypedArray, batch_key, holds_long_lists
 from mooring_runtime.backends.model_settings import ModelSettings
 from mooring_runtime.backends.torch_setup import from_torch, to_torch, use_threads
 from mooring_runtime.datatypes import NUMPY_TYPES
@@ -45,8 +45,8 @@ class ProgramBackend:
         )
 
     def is_heavy(self, request: InferRequest) -> bool:
-        """Never: tensors are views of the request."""
-        return False
+        """Where lists are to be read; other tensors are views of the request."""
+        return holds_long_lists(request)
 
     def prepare(self, request: InferRequest) -> Job:
         """Order the inputs as the program's arguments, by name where all names are known, and check them.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from mooring_runtime.backends.base import Backend, Job, run_batch
+from mooring_runtime.backends.base import LONG_LIST, Backend, Job, extent, run_batch
 from mooring_runtime.errors import NotSupported
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
 from mooring_runtime.lane import Lane, LaneLimits
@@ -60,7 +60,11 @@ class BackendServable:
 
     async def predict(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
         """Answer a v1 request by way of v2."""
-        response, response_headers = await self.infer(self._backend.from_v1(body), headers)
+        instances = body.get("instances") if isinstance(body, dict) else None
+        loop, read = asyncio.get_running_loop(), self._backend.from_v1
+        is_long = extent(instances) > LONG_LIST
+        request = await loop.run_in_executor(self._threads.codec, read, body) if is_long else read(body)
+        response, response_headers = await self.infer(request, headers)
         return self._backend.to_v1(response), response_headers
 
     async def explain(self, body: Any, headers: Headers) -> tuple[Any, Headers]:
