@@ -9,7 +9,7 @@ import asyncio
 import gc
 
 SETTLE_S = 1.0
-"""How long after the last unload of several the one collection is made."""
+"""How long after an unload the collection is made, for all that are unloaded until then."""
 
 
 class Heap:
@@ -24,9 +24,8 @@ class Heap:
 
     def unloaded(self) -> None:
         """Free what an unloaded model held by cycles, soon."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(SETTLE_S, self._collect)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SETTLE_S, self._collect)
 
     def _collect(self) -> None:
         self._timer = None

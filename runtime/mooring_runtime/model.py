@@ -170,12 +170,21 @@ class Model:
         """As calling the model; into `stages` goes how long each handler took, in seconds."""
         response_headers: Headers = {}
         extra = (response_headers,) if self.required_response_headers else ()
-        payload = await _timed(stages, "preprocess", self.preprocess, body, headers)
-        payload = payload if isinstance(payload, InferRequest) else await awaited(self.validate(payload))
-        if verb is InferenceVerb.EXPLAIN:
-            return await _timed(stages, "explain", self.explain, payload, headers), response_headers
-        result = await _timed(stages, "predict", self.predict, payload, headers, *extra)
-        return await _timed(stages, "postprocess", self.postprocess, result, headers, *extra), response_headers
+        stage, began = "preprocess", perf_counter()
+        try:
+            payload = await awaited(self.preprocess(body, headers))
+            stages[stage] = perf_counter() - began
+            payload = payload if isinstance(payload, InferRequest) else await awaited(self.validate(payload))
+            if verb is InferenceVerb.EXPLAIN:
+                stage, began = "explain", perf_counter()
+                return await awaited(self.explain(payload, headers)), response_headers
+            stage, began = "predict", perf_counter()
+            result = await awaited(self.predict(payload, headers, *extra))
+            stages[stage] = perf_counter() - began
+            stage, began = "postprocess", perf_counter()
+            return await awaited(self.postprocess(result, headers, *extra)), response_headers
+        finally:
+            stages.setdefault(stage, perf_counter() - began)
 
     @cached_property
     def _replica(self) -> "Replica":
@@ -202,11 +211,3 @@ class Model:
 BaseKServeModel = Model
 InferenceModel = Model
 """KServe has two more classes below its `Model`; one does here."""
-
-
-async def _timed(stages: dict[str, float], name: str, handler: Any, *args: Any) -> Any:
-    started = perf_counter()
-    try:
-        return await awaited(handler(*args))
-    finally:
-        stages[name] = perf_counter() - started

@@ -5,8 +5,7 @@ and the old version is closed when its last request is answered. A load that fai
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeVar, cast
@@ -18,7 +17,7 @@ from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.model_source import ModelSource, load_failure
 from mooring_runtime.servable import Servable, Versioned
-from mooring_runtime.serving import Serving, close, retire
+from mooring_runtime.serving import Lease, Serving, close, retire
 from mooring_runtime.slot import Slot
 from mooring_runtime.statistics import work_of
 
@@ -87,22 +86,14 @@ class Repository:
             loads = (numbers or {}).get(name, 1) - 1
             self._slots.setdefault(name, Slot(reason="It waits to be loaded.", expected=True, loads=loads))
 
-    @contextmanager
-    def lease(self, name: str, version: str | None = None) -> Iterator[Serving]:
-        """The serving version of a model, kept alive for the block.
+    def lease(self, name: str, version: str | None = None) -> Lease:
+        """The serving version of a model, kept alive for the block that this is entered for.
 
         Raises:
             ModelNotFound: unknown name, or not in that version.
             ModelNotReady: known, but nothing serves.
         """
-        serving = self.serving(name, version)
-        serving.in_flight += 1
-        try:
-            yield serving
-        finally:
-            serving.in_flight -= 1
-            if not serving.in_flight:
-                serving.idle.set()
+        return Lease(self.serving(name, version))
 
     def serving(self, name: str, version: str | None = None) -> Serving:
         """The serving version of a model; for more than a look, take a `lease`. Raises as `lease`."""

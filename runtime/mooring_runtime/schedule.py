@@ -6,7 +6,7 @@ which tells by it when it gives up itself.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from mooring_runtime.errors import DeadlineExceeded, InvalidInput
@@ -37,6 +37,8 @@ def timeout_s(parameters: Mapping[str, Any], headers: Mapping[str, str]) -> floa
     Raises:
         InvalidInput: parameter `timeout` (microseconds) is no whole number of at least 0, or a header no number.
     """
+    if "timeout" not in parameters and headers.keys().isdisjoint(HEADERS):
+        return None
     limits = [_whole(parameters, "timeout") / 1e6]
     for name in HEADERS:
         text = headers.get(name, "0")
@@ -53,17 +55,18 @@ def _whole(parameters: Mapping[str, Any], name: str) -> int:
     return value
 
 
-@asynccontextmanager
-async def deadline(model: str, *limits_s: float | None) -> AsyncIterator[None]:
+def deadline(model: str, *limits_s: float | None) -> AbstractAsyncContextManager[None]:
     """Cancel the block, which takes a waiting request out of its queue, when the smallest limit has passed.
 
     Raises:
         DeadlineExceeded: it has.
     """
     limit_s = min((limit for limit in limits_s if limit is not None), default=None)
-    if limit_s is None:
-        yield
-        return
+    return nullcontext() if limit_s is None else _limited(model, limit_s)
+
+
+@asynccontextmanager
+async def _limited(model: str, limit_s: float) -> AsyncIterator[None]:
     timer = asyncio.timeout(limit_s)
     try:
         async with timer:

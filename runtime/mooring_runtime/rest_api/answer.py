@@ -9,7 +9,9 @@ from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE
 
 from mooring_runtime.errors import InferenceError
 
-JSON = "application/json"
+_JSON = {"content-type": "application/json"}
+JSON_HEADERS = [(b"content-type", b"application/json")]
+"""What `raw_headers` answers, as this very object, for JSON without headers of a model's."""
 
 
 @dataclass(slots=True)
@@ -26,7 +28,7 @@ class Answer:
 def json_answer(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
     """`value` as a JSON body; numpy arrays are written as lists."""
     body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Answer(body, status, {"content-type": JSON, **headers} if headers else {"content-type": JSON})
+    return Answer(body, status, {**_JSON, **headers} if headers else _JSON)
 
 
 def raw_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
@@ -35,6 +37,8 @@ def raw_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
     Raises:
         InferenceError: a model wants a header that there cannot be.
     """
+    if answer.headers is _JSON:
+        return JSON_HEADERS
     try:
         pairs = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in answer.headers.items()}
     except UnicodeEncodeError as exc:

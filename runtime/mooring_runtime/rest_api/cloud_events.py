@@ -17,6 +17,7 @@ from mooring_runtime.errors import InvalidInput
 STRUCTURED_TYPE = "application/cloudevents+json"
 _PREFIX = "ce-"
 _REQUIRED = frozenset({"specversion", "id", "source", "type"})
+_REQUIRED_HEADERS = frozenset(_PREFIX + name for name in _REQUIRED)
 _STRUCTURED = _REQUIRED | {"time", "data"}
 _NEVER_MERGED = frozenset({"specversion", "id", "time", "data", "data_base64", "datacontenttype"})
 
@@ -80,8 +81,8 @@ def read_event(body: bytes, headers: Mapping[str, str]) -> Event:
         InvalidInput: it should be JSON and is not.
     """
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    carried = {name.removeprefix(_PREFIX): value for name, value in headers.items() if name.startswith(_PREFIX)}
-    if carried.keys() >= _REQUIRED:
+    if headers.keys() >= _REQUIRED_HEADERS:
+        carried = {name.removeprefix(_PREFIX): value for name, value in headers.items() if name.startswith(_PREFIX)}
         return Event(_binary_data(body, media_type), carried, Mode.BINARY)
     if media_type not in JSON_TYPES:
         return Event(body, {}, Mode.NONE)

@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -16,7 +17,7 @@ from uvicorn.protocols.utils import get_client_addr
 
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.logging import logger
-from mooring_runtime.rest_api.answer import Answer, raw_headers
+from mooring_runtime.rest_api.answer import JSON_HEADERS, Answer, raw_headers
 from mooring_runtime.rest_api.errors import error_answer
 from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.servable import Headers
@@ -30,6 +31,8 @@ _V2 = re.compile(rb"/v2/models/([^/?%\x7f-\xff]+)(?:/versions/([^/?%\x7f-\xff]+)
 
 _OUT_OF_THE_ORDINARY = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"})
 """Headers of requests that the application reads."""
+
+_CHUNKED = b"transfer-encoding: chunked\r\n"
 
 LARGE_BYTES = 64 * 1024
 """Bodies that are worth a write of their own rather than a copy behind their headers."""
@@ -48,6 +51,8 @@ class Direct:
         self._inference = inference
         self._dataplane = dataplane
         self._max_body_bytes = max_body_bytes
+        self._unsent: list[tuple[Exchange, bytes]] = []
+        self._usual: tuple[RawHeaders | None, bytes] = (None, b"")
 
     def call(self, method: bytes, target: bytes, headers: RawHeaders) -> Call | None:
         """What answers a request of these headers; None when the application does."""
@@ -69,6 +74,36 @@ class Direct:
         """Whether connections end with their answer."""
         return self._dataplane.draining.is_set()
 
+    def send(self, exchange: "Exchange", data: bytes) -> None:
+        """Send an answer at the end of this turn of the loop, with what else is answered in it.
+
+        A write wakes a client that sleeps, which costs the server's processor as much as all the rest of a small
+        request. Clients whose answers are written together are awake for the second one.
+        """
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._send_all)
+        self._unsent.append((exchange, data))
+
+    def _send_all(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for exchange, data in unsent:
+            exchange.finish(data)
+
+    def head(self, status: int, defaults: RawHeaders, headers: RawHeaders) -> bytes:
+        """Status line and headers, up to those of this answer alone."""
+        if headers is JSON_HEADERS and status == HTTPStatus.OK:  # nearly all: made once a second, with their date
+            if self._usual[0] is not defaults:
+                self._usual = defaults, _lines(status, defaults, headers)
+            return self._usual[1]
+        return _lines(status, defaults, headers)
+
+
+def _lines(status: int, defaults: RawHeaders, headers: RawHeaders) -> bytes:
+    lines = [STATUS_LINE[status]]
+    for name, value in (*defaults, *headers):
+        lines += (name, b": ", value, b"\r\n")
+    return b"".join(lines)
+
 
 class Exchange:
     """One request and its answer; what uvicorn's protocol calls a cycle, and has these attributes of.
@@ -77,8 +112,8 @@ class Exchange:
         disconnected: The client went away.
         keep_alive: The connection outlives the answer.
         more_body: The body is not there yet.
-        response_started: The head of the answer was written.
-        response_complete: All of it was.
+        response_started: The answer is known.
+        response_complete: All of it was written.
         message_event: Told by the protocol when one of the first and the third has changed.
     """
 
@@ -120,66 +155,62 @@ class Exchange:
             except Exception as exc:  # the edge of the transport
                 answer = error_answer(exc)
                 headers = raw_headers(answer)
-            await self._send(answer, headers)
+            if self._protocol.flow.write_paused:
+                await self._protocol.flow.drain()
+            if isinstance(answer.body, AsyncIterator):
+                await self._send_pieces(answer.body, self._head(answer.status, headers, _CHUNKED))
+            else:
+                body = answer.body.encode() if isinstance(answer.body, str) else answer.body
+                head = self._head(answer.status, headers, b"content-length: %d\r\n" % len(body))
+                self._send(head, body)
         except Exception:  # in the middle of an answer there is no other way to tell than to break it off
             logger.exception("An answer broke off")
         finally:
             self._protocol.tasks.discard(self._task)
-            if not self.response_complete:
+            if not self.response_started:
                 self._protocol.transport.close()
-
-    async def _send(self, answer: Answer, headers: RawHeaders) -> None:
-        body = answer.body
-        if isinstance(body, str):
-            body = body.encode()
-        length = b"content-length: %d\r\n" % len(body) if isinstance(body, bytes) else b"transfer-encoding: chunked\r\n"
-        head = self._head(answer.status, headers, length)
-        await self._drained()
-        self.response_started = True
-        if isinstance(body, bytes):
-            self._write(head, body)
-        else:
-            self._protocol.transport.write(head)
-            await self._send_pieces(body)
-        self._complete()
 
     def _head(self, status: int, headers: RawHeaders, length: bytes) -> bytes:
         if self._protocol.access_log:
             self._log(status)
         self.keep_alive = self.keep_alive and not self._direct.closes
-        lines = [STATUS_LINE[status]]
-        for name, value in (*self._protocol.server_state.default_headers, *headers):
-            lines += (name, b": ", value, b"\r\n")
-        lines += (length, b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        return b"".join(lines)
+        head = self._direct.head(status, self._protocol.server_state.default_headers, headers)
+        return b"%b%b%b" % (head, length, b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
 
     def _log(self, status: int) -> None:
         """Write the line of uvicorn's access log."""
         client, target, version = get_client_addr(self._scope), self._target.decode(), self._scope["http_version"]
         self._protocol.access_logger.info('%s - "%s %s HTTP/%s" %d', client, "POST", target, version, status)
 
-    def _write(self, head: bytes, body: bytes) -> None:
+    def _send(self, head: bytes, body: bytes) -> None:
+        self.response_started = True
         if len(body) < LARGE_BYTES:
-            self._protocol.transport.write(head + body)
+            self._direct.send(self, head + body)
         else:
-            self._protocol.transport.writelines([head, body])
+            self._protocol.transport.write(head)
+            self.finish(body)
 
-    async def _send_pieces(self, pieces: AsyncIterator[bytes | str]) -> None:
-        async for piece in pieces:
-            data = piece.encode() if isinstance(piece, str) else piece
-            await self._drained()
-            if data:  # an empty chunk would be the last one
-                self._protocol.transport.writelines([b"%x\r\n" % len(data), data, b"\r\n"])
-        self._protocol.transport.write(b"0\r\n\r\n")
+    async def _send_pieces(self, pieces: AsyncIterator[bytes | str], head: bytes) -> None:
+        self.response_started = True
+        self._protocol.transport.write(head)
+        try:
+            async for piece in pieces:
+                data = piece.encode() if isinstance(piece, str) else piece
+                if self._protocol.flow.write_paused:
+                    await self._protocol.flow.drain()
+                if data:  # an empty chunk would be the last one
+                    self._protocol.transport.writelines([b"%x\r\n" % len(data), data, b"\r\n"])
+        except BaseException:
+            self._protocol.transport.close()
+            raise
+        self.finish(b"0\r\n\r\n")
 
-    async def _drained(self) -> None:
-        if self._protocol.flow.write_paused:
-            await self._protocol.flow.drain()
-
-    def _complete(self) -> None:
+    def finish(self, data: bytes) -> None:
+        """Write the last of the answer, unless the client is gone, and have the next request of the connection."""
         self.response_complete = True
         if self.disconnected:
             return
+        self._protocol.transport.write(data)
         if not self.keep_alive:
             self._protocol.transport.close()
         self._protocol.on_response_complete()

@@ -19,27 +19,32 @@ def impatient(base: type[HttpToolsProtocol], client_timeout_s: float) -> type[Ht
     """
 
     class Impatient(base):  # type: ignore[valid-type, misc]  # a class of which we make one
+        _heard_s: float | None = None
+        """When the request that is awaited was last heard of; None while none is."""
         _timer: asyncio.TimerHandle | None = None
-        _heard_s = 0.0
+        """Runs on from request to request: a timer for each would cost more than reading it does."""
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._wait()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_waiting()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             super().connection_lost(exc)
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._wait()
+            if self._heard_s is None:
+                self._wait()
 
         def on_body(self, body: bytes) -> None:
             self._heard_s = self.loop.time()
             super().on_body(body)
 
         def on_message_complete(self) -> None:
-            self._stop_waiting()
+            self._heard_s = None
             super().on_message_complete()
 
         def _is_answering(self) -> bool:
@@ -47,20 +52,18 @@ def impatient(base: type[HttpToolsProtocol], client_timeout_s: float) -> type[Ht
             return cycle is not None and cycle.response_started and not cycle.response_complete
 
         def _wait(self) -> None:
-            self._heard_s = self._heard_s if self._timer else self.loop.time()
-            self._timer = self._timer or self.loop.call_later(client_timeout_s, self._check)
-
-        def _stop_waiting(self) -> None:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            self._heard_s = self.loop.time()
+            if self._timer is None:
+                self._timer = self.loop.call_later(client_timeout_s, self._check)
 
         def _check(self) -> None:
+            self._timer = None
+            if self._heard_s is None:
+                return
             left_s = self._heard_s + client_timeout_s - self.loop.time()
             if left_s > 0:
                 self._timer = self.loop.call_later(left_s, self._check)
                 return
-            self._timer = None
             if not self._is_answering():
                 self.transport.write(TIMED_OUT)
             self.transport.close()
