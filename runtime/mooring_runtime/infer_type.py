@@ -11,7 +11,8 @@ import orjson
 
 from mooring_runtime.codec import Buffer
 from mooring_runtime.errors import InvalidInput
-from mooring_runtime.frames import frame
+from mooring_runtime.frames import frame_of
+from mooring_runtime.grpc_origin import FromGrpc
 from mooring_runtime.infer_tensor import (
     InferInput,
     InferOutput,
@@ -42,28 +43,10 @@ def _plain(document: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _frame(tensors: Sequence[InferTensor]) -> Any:
-    """The tensors as the columns of a pandas DataFrame; BYTES as text."""
-    columns = {tensor.name: tensor.as_numpy().ravel().tolist() for tensor in tensors}
-    return frame(
-        {name: [each.decode() if isinstance(each, bytes) else each for each in data] for name, data in columns.items()}
-    )
-
-
-class _FromGrpc:
-    """Two things of one name, as KServe has them: a class reads a message, an object says whether it came so."""
-
-    def __get__(self, instance: Any, owner: Any) -> Any:
-        return owner.from_grpc_message if instance is None else instance.__dict__["from_grpc"]
-
-    def __set__(self, instance: Any, value: bool) -> None:
-        instance.__dict__["from_grpc"] = value
-
-
 class InferRequest:
     """A v2 inference request."""
 
-    from_grpc = _FromGrpc()
+    from_grpc = FromGrpc()
 
     def __init__(
         self,
@@ -142,7 +125,7 @@ class InferRequest:
 
     def as_dataframe(self) -> Any:
         """The inputs as the columns of a pandas DataFrame; needs pandas."""
-        return _frame(self.inputs)
+        return frame_of(self.inputs)
 
 
 class InferResponse:
@@ -163,7 +146,7 @@ class InferResponse:
         InvalidInput: a requested output is not there.
     """
 
-    from_grpc = _FromGrpc()
+    from_grpc = FromGrpc()
 
     def __init__(
         self,
