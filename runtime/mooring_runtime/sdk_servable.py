@@ -195,9 +195,17 @@ def _tensors(declared: Any) -> tuple[TensorMetadata, ...]:
 
 
 def _answer(result: Any, model: str, request_id: str) -> InferResponse:
-    response = result if isinstance(result, InferResponse) else _response(result, model)
-    response.id = response.id or request_id
-    _check_outputs(response, model)
+    """A model's answer as a response; one that does not fit itself is the model's fault, not the client's."""
+    try:
+        response = result if isinstance(result, InferResponse) else _response(result, model)
+        response.id = str(response.id or request_id)
+        for output in response.outputs:
+            output.as_numpy()
+    except InferenceError:
+        raise
+    except Exception as exc:  # the edge of user code: what it answered may be anything
+        why = str(exc).removeprefix("input ") if isinstance(exc, InvalidInput) else f"{type(exc).__name__} : {exc}"
+        raise InferenceError(f"Model with name {model} answered a faulty output: {why}") from exc
     return response
 
 
@@ -212,12 +220,3 @@ def _response(result: Any, model: str) -> InferResponse:
         for item in result["outputs"]
     ]
     return InferResponse(result.get("id"), model, outputs)
-
-
-def _check_outputs(response: InferResponse, model: str) -> None:
-    """An output that does not fit itself is the model's fault, not the client's."""
-    for output in response.outputs:
-        try:
-            output.as_numpy()
-        except InvalidInput as exc:
-            raise InferenceError(f"Model with name {model} answered a faulty output: {exc}") from exc

@@ -8,6 +8,7 @@ from uuid import uuid4
 import orjson
 
 from mooring_runtime.dataplane import DataPlane
+from mooring_runtime.errors import InferenceError, InvalidInput
 from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.rest_api.answer import Answer, json_answer
 from mooring_runtime.rest_api.cloud_events import Attributes, Event, Mode, read_event, write_event
@@ -18,6 +19,9 @@ from mooring_runtime.threads import Threads
 
 _NOTHING: Any = object()
 _LINE = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+
+_UNSENDABLE = (TypeError, AttributeError, InvalidInput)
+"""What rendering raises where a model answered no JSON, or tensors that do not fit themselves."""
 
 
 class Inference:
@@ -39,11 +43,14 @@ class Inference:
     async def _v1(self, body: bytes, headers: Headers, model_name: str, verb: Any) -> Answer:
         event = await self._threads.code(len(body), read_event, body, headers)
         result, told = await verb(model_name, event.data, headers)
-        if isinstance(result, AsyncIterator):
-            return await stream_answer(result, told)
-        if event.mode is Mode.NONE:
-            return result_answer(result, told)
-        return self._event(event, result, told, model_name)
+        try:
+            if isinstance(result, AsyncIterator):
+                return await stream_answer(result, told)
+            if event.mode is Mode.NONE:
+                return result_answer(result, told)
+            return self._event(event, result, told, model_name)
+        except _UNSENDABLE as exc:
+            raise _unsendable(model_name, exc) from exc
 
     def _event(self, event: Event, result: Any, headers: Headers, model_name: str) -> Answer:
         result = response_document(result) if isinstance(result, InferResponse) else result
@@ -55,7 +62,10 @@ class Inference:
         request = await self.request(body, headers, model_name, model_version)
         response, told = await self._dataplane.infer(model_name, model_version, request, headers, "v2")
         size = sum(output.as_numpy().nbytes for output in response.outputs)
-        content, own = await self._threads.code(size, render_response, response, request)
+        try:
+            content, own = await self._threads.code(size, render_response, response, request)
+        except _UNSENDABLE as exc:
+            raise _unsendable(model_name, exc) from exc
         return Answer(content, headers={**told, **own})
 
     async def request(self, body: bytes, headers: Headers, model_name: str, model_version: str | None) -> InferRequest:
@@ -69,6 +79,11 @@ class Inference:
             _, metadata = await self._dataplane.model_metadata(model_name, model_version)
             return raw_request(body, content_type, model_name, metadata.inputs)
         return await self._threads.code(len(body), parse_request, body, header_length, model_name)
+
+
+def _unsendable(model: str, exc: Exception) -> InferenceError:
+    """As the model's fault, which it is."""
+    return InferenceError(f"Model with name {model} answered what cannot be sent: {exc}")
 
 
 async def stream_answer(pieces: AsyncIterator[Any], headers: Headers) -> Answer:
