@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import grpc
 import pytest
 import uvloop
 
-from mooring_runtime import Model
+from mooring_runtime import InferInput, InferRequest, Model
+from mooring_runtime.grpc_client import InferenceGRPCClient
 from mooring_runtime.model_thread import ModelThread
 
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
@@ -133,6 +135,29 @@ async def test_a_deadline_takes_the_request_out_of_the_queue_and_answers_504(ser
             504,
             {"error": "Model with name m gave no answer within the request's deadline of 0.02 s."},
         )
+        gated.opened.set()
+        assert (await first).status_code == 200
+    assert gated.finished == 1
+
+
+async def test_a_grpc_deadline_takes_the_request_out_of_the_queue_before_it_runs(
+    serve_models: Serve, until: Until
+) -> None:
+    gated = Gated("m")
+    async with serve_models(gated) as server, InferenceGRPCClient(server.grpc_target, retries=0) as client:
+        await until(lambda: is_ready(server))
+        first = asyncio.create_task(server.http.post("/v1/models/m:predict", json={"instances": []}))
+        await entered(gated)
+        with pytest.raises(grpc.aio.AioRpcError) as late:
+            await client.infer(InferRequest("m", [InferInput("x", [1], "FP32", [1.0])]), timeout=0.2)
+        assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        gone = {"model_name": "m", "protocol": "grpc"}
+        registry = server.running.dataplane.metrics.registry
+
+        async def has_left() -> bool:
+            return bool(registry.get_sample_value("mooring_runtime_requests_in_flight", gone) == 0)
+
+        await until(has_left)
         gated.opened.set()
         assert (await first).status_code == 200
     assert gated.finished == 1
