@@ -30,7 +30,7 @@ LOG_CONFIG: dict[str, Any] = {
             "datefmt": _DATE,
         },
         "kserve_trace": {
-            "()": "logging.Formatter",
+            "()": "mooring_runtime.trace_lines.TraceFormatter",
             "fmt": f"{_WHEN} %(process)s %(name)s %(message)s",
             "datefmt": _DATE,
         },
@@ -42,8 +42,12 @@ LOG_CONFIG: dict[str, Any] = {
         },
     },
     "handlers": {
-        name: {"formatter": name, "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
-        for name in ("kserve", "kserve_trace", "uvicorn")
+        name: {"formatter": name, "class": handler, "stream": "ext://sys.stderr"}
+        for name, handler in (
+            ("kserve", "logging.StreamHandler"),
+            ("kserve_trace", "mooring_runtime.trace_lines.TraceHandler"),
+            ("uvicorn", "logging.StreamHandler"),
+        )
     },
     "loggers": {
         "kserve": {"handlers": ["kserve"], "level": "INFO", "propagate": False},

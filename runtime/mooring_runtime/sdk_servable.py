@@ -1,7 +1,6 @@
 """One model of user code as a servable: its calls, its answers, and what it raises in our words."""
 
 import inspect
-import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from time import perf_counter
 from typing import Any
@@ -16,6 +15,7 @@ from mooring_runtime.model import InferenceVerb, Model
 from mooring_runtime.model_thread import ModelThread
 from mooring_runtime.schedule import priority_of
 from mooring_runtime.servable import Headers, ModelMetadata, TensorMetadata
+from mooring_runtime.trace_lines import trace
 
 
 class SdkServable:
@@ -98,8 +98,8 @@ class SdkServable:
                 self._metrics.waited(self._model.name, began[0] - asked)
         for stage, seconds in stages.items():
             self._metrics.stage(stage, self._model.name, seconds)
-        if self._model.enable_latency_logging and trace_logger.isEnabledFor(logging.INFO):
-            trace_logger.info("%s", latency_line(headers.get("x-request-id", "N.A."), stages))
+        if self._model.enable_latency_logging:
+            trace(trace_logger, headers.get("x-request-id", "N.A."), stages)
         return in_pieces(self._thread, result) or result, response_headers
 
     async def start(self) -> None:
@@ -175,14 +175,6 @@ async def _told(pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
         raise
     except Exception as exc:  # the edge of user code
         raise in_our_words(exc) from exc
-
-
-def latency_line(request_id: str, stages: dict[str, float]) -> str:
-    """KServe's line about one request (spec: runtime.md section 3.3); milliseconds."""
-    took = {
-        stage: round(stages.get(stage, 0) * 1000, 9) for stage in ("preprocess", "explain", "predict", "postprocess")
-    }
-    return ", ".join([f"requestId: {request_id}", *(f"{stage}_ms: {ms}" for stage, ms in took.items())])
 
 
 def _tensors(declared: Any) -> tuple[TensorMetadata, ...]:
