@@ -92,7 +92,8 @@ def configure_logging(log_config: dict[str, Any] | str | None = None) -> None:
         else:
             logging.config.fileConfig(file, disable_existing_loggers=False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as exc:
-        raise StartupError(f"Cannot configure logging from {log_config}: {exc}. Correct it.") from exc
+        what = f"Cannot configure logging from {log_config}: {exc}."
+        raise StartupError(f"{what} Correct it, or what names it: --log_config_file, or logging_settings.") from exc
 
 
 def _read_yaml(text: str) -> Any:
