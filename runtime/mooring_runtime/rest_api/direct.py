@@ -6,6 +6,7 @@ application answer them when something of the user's stands in front, or when a 
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
@@ -171,7 +172,7 @@ class Exchange:
                 self._protocol.transport.close()
 
     def _head(self, status: int, headers: RawHeaders, length: bytes) -> bytes:
-        if self._protocol.access_log:
+        if self._protocol.access_log and self._protocol.access_logger.isEnabledFor(logging.INFO):
             self._log(status)
         self.keep_alive = self.keep_alive and not self._direct.closes
         head = self._direct.head(status, self._protocol.server_state.default_headers, headers)
