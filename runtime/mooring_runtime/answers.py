@@ -1,13 +1,16 @@
 """Answers of models on their way to a transport."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import ExitStack
-from typing import Any
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 from mooring_runtime.classification import classified, wants_classes
 from mooring_runtime.infer_type import InferRequest, InferResponse
 from mooring_runtime.servable import ConversingServable, Headers, Servable, StreamingServable
 from mooring_runtime.serving import Serving
+
+T = TypeVar("T")
 
 
 async def finished(response: InferResponse, request: InferRequest, serving: Serving) -> InferResponse:
@@ -37,7 +40,37 @@ async def pieces_of(
         yield (await servable.infer(request, headers))[0]
 
 
-async def held(pieces: AsyncIterator[Any], request: ExitStack) -> AsyncIterator[Any]:
+class Contexts:
+    """Contexts that end with the block, or move on to another one; an `ExitStack` would take three times as long."""
+
+    __slots__ = ("_entered",)
+
+    def __init__(self) -> None:
+        self._entered: list[AbstractContextManager[Any]] = []
+
+    def enter(self, context: AbstractContextManager[T]) -> T:
+        """Enter one more; it neither raises when it is left, nor ends what is raised."""
+        entered = context.__enter__()
+        self._entered.append(context)
+        return entered
+
+    def moved(self) -> "Contexts":
+        """These contexts, for another block; this one ends without them."""
+        other = Contexts()
+        other._entered, self._entered = self._entered, []
+        return other
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._entered:
+            self._entered.pop().__exit__(kind, error, trace)
+
+
+async def held(pieces: AsyncIterator[Any], request: Contexts) -> AsyncIterator[Any]:
     """The pieces of an answer; its request is under way, and its model is kept, until the last one."""
     with request:
         async for piece in pieces:

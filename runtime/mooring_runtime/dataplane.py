@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager, ExitStack, aclosing, nullcontext
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any
 
-from mooring_runtime.answers import finished, held, pieces_of
+from mooring_runtime.answers import Contexts, finished, held, pieces_of
 from mooring_runtime.errors import ModelNotReady, ServerNotReady, ServingError, StartupError
 from mooring_runtime.fleet import Alone, Fleet
 from mooring_runtime.infer_type import InferRequest, InferResponse
@@ -186,14 +186,14 @@ class DataPlane:
     async def _v1(
         self, name: str, headers: Headers, call: Callable[[Servable, Headers], Awaitable[tuple[Any, Headers]]]
     ) -> tuple[Any, Headers]:
-        with ExitStack() as request:
-            request.enter_context(self._counted(name, None, "v1"))
-            headers = request.enter_context(self._traced(name, "v1", headers))
-            serving = request.enter_context(self.repository.lease(name))
+        with Contexts() as request:
+            request.enter(self._counted(name, None, "v1"))
+            headers = request.enter(self._traced(name, "v1", headers))
+            serving = request.enter(self.repository.lease(name))
             async with deadline(name, timeout_s({}, headers)):
                 result, told = await call(serving.servable, headers)
             if isinstance(result, AsyncIterator):
-                return held(result, request.pop_all()), told
+                return held(result, request.moved()), told
             return result, told
 
     def _counted(self, name: str, version: str | None, protocol: str) -> AbstractContextManager[None]:

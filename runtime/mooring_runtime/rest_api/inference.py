@@ -15,7 +15,7 @@ from mooring_runtime.rest_api.cloud_events import Attributes, Event, Mode, read_
 from mooring_runtime.rest_api.raw_body import is_raw, raw_request
 from mooring_runtime.rest_api.v2_wire import HEADER_LENGTH, parse_request, render_response, response_document
 from mooring_runtime.servable import Headers
-from mooring_runtime.threads import Threads
+from mooring_runtime.threads import SMALL_BYTES, Threads
 
 _NOTHING: Any = object()
 _LINE = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
@@ -41,7 +41,10 @@ class Inference:
         return await self._v1(body, headers, model_name, self._dataplane.explain)
 
     async def _v1(self, body: bytes, headers: Headers, model_name: str, verb: Any) -> Answer:
-        event = await self._threads.code(len(body), read_event, body, headers)
+        if len(body) < SMALL_BYTES:
+            event = read_event(body, headers)
+        else:
+            event = await self._threads.code(len(body), read_event, body, headers)
         result, told = await verb(model_name, event.data, headers)
         try:
             if isinstance(result, AsyncIterator):
