@@ -20,7 +20,7 @@ from bench.runtime.scenarios import Scenario
 from bench.runtime.servers import Server, serving
 
 PICTURES = 200
-TRIES = 3
+TRIES = 2
 """Of a round, where other processes compute meanwhile."""
 
 

@@ -66,7 +66,7 @@ rounds. The same torch, Pillow, numpy, weights (fixed seed, fp32) and thread cou
 - Errors are answers other than 200 or OK and requests without an answer; requests/s counts good ones. "To the first" is
   requests/s divided by those of the first server with as many connections. Server's CPUs and RSS are of its process and
   all that it started. Others' CPUs are what the rest of the machine took, in the worst round; so is the health probe. A
-  round in which they took more than {rows.QUIET_CPUS:g} is repeated up to twice, and the quietest one counts.
+  round in which they took more than {rows.QUIET_CPUS:g} is repeated once, and the quieter one counts.
 """
 
 
