@@ -96,8 +96,8 @@ class ModelThread:
             self._waiting.put(entry)
             start = self._running < self._concurrency
             self._running += start
-        if start:
-            self._start()
+        if start:  # at the end of this turn of the loop, when all that it brings waits
+            asyncio.get_running_loop().call_soon(self._start)
         try:
             return await done
         except asyncio.CancelledError:
