@@ -12,6 +12,7 @@ from mooring_runtime.errors import (
     NotSupported,
     QueueFull,
     RequestTooLarge,
+    ServerNotLive,
     ServerNotReady,
     ServingError,
 )
@@ -24,6 +25,7 @@ STATUS: dict[type[ServingError], StatusCode] = {
     ModelLoadFailed: StatusCode.FAILED_PRECONDITION,
     ModelNotReady: StatusCode.UNAVAILABLE,
     ServerNotReady: StatusCode.UNAVAILABLE,
+    ServerNotLive: StatusCode.UNAVAILABLE,
     QueueFull: StatusCode.RESOURCE_EXHAUSTED,
     DeadlineExceeded: StatusCode.DEADLINE_EXCEEDED,
     NotSupported: StatusCode.UNIMPLEMENTED,

@@ -18,6 +18,7 @@ from mooring_runtime.errors import (
     NotSupported,
     QueueFull,
     RequestTooLarge,
+    ServerNotLive,
     ServerNotReady,
     ServingError,
 )
@@ -32,6 +33,7 @@ STATUS: dict[type[ServingError], HTTPStatus] = {
     ModelLoadFailed: HTTPStatus.UNPROCESSABLE_ENTITY,
     ModelNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     ServerNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    ServerNotLive: HTTPStatus.SERVICE_UNAVAILABLE,
     QueueFull: HTTPStatus.TOO_MANY_REQUESTS,
     DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
     NotSupported: HTTPStatus.NOT_IMPLEMENTED,
