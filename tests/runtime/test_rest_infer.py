@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mooring_runtime import Model
+
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
 Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 PutModel = Callable[[str, str], Path]
@@ -123,3 +125,17 @@ async def test_bad_requests_say_what_is_wrong_and_keep_the_connection(
         assert answer.status_code == status
         assert text in answer.json()["error"]
         assert answer.headers.get("connection") != "close"
+
+
+async def test_bytes_that_are_no_text_are_refused_as_json_and_sent_as_binary(serve_ready: Serve) -> None:
+    class Blob(Model):
+        def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+            return {"outputs": [{"name": "y", "shape": [1], "datatype": "BYTES", "data": [b"\xff"]}]}
+
+    body: dict[str, Any] = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}
+    async with serve_ready(Blob("m")) as server:
+        refused = await server.http.post("/v2/models/m/infer", json=body)
+        assert (refused.status_code, "not UTF-8" in refused.json()["error"]) == (400, True)
+        body["outputs"] = [{"name": "y", "parameters": {"binary_data": True}}]
+        sent = await server.http.post("/v2/models/m/infer", json=body)
+    assert (sent.status_code, sent.content[-1:]) == (200, b"\xff")

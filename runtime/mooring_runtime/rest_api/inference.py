@@ -67,6 +67,8 @@ class Inference:
         size = sum(output.as_numpy().nbytes for output in response.outputs)
         try:
             content, own = await self._threads.code(size, render_response, response, request)
+        except InvalidInput:  # it could be sent if it were asked for otherwise
+            raise
         except _UNSENDABLE as exc:
             raise _unsendable(model_name, exc) from exc
         return Answer(content, headers={**told, **own})
