@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
+import uvloop
 from fastapi import FastAPI
 
 from mooring_runtime import Model
@@ -184,3 +185,37 @@ async def test_old_clients_and_those_that_ask_for_it_get_their_connection_closed
                 _, headers, _ = await answer(reader)
                 assert (headers["connection"], await reader.read()) == ("close", b"")
             writer.close()
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_connection_that_ended_with_requests_in_its_pipe_costs_no_other_its_answer(
+    serve_ready: Serve, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    class Gate(Model):
+        async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+            if not hasattr(self, "opened"):
+                self.loop, self.opened, self.inside = asyncio.get_running_loop(), asyncio.Event(), 0
+            self.inside += 1
+            await self.opened.wait()
+            return {"predictions": []}
+
+    model = Gate("m")
+
+    async def entered(count: int) -> None:
+        async with asyncio.timeout(20):
+            while getattr(model, "inside", 0) < count:  # noqa: ASYNC110 - counted in the model's thread
+                await asyncio.sleep(0.01)
+
+    async def break_off_and_ask() -> int:
+        async with serve_ready(model) as server:
+            _, leaving = await asyncio.open_connection("127.0.0.1", server.address.http_port)
+            leaving.write(request(V1, b"{}") * 2 + b"no HTTP\r\n\r\n")  # which ends the connection
+            await entered(1)
+            other = asyncio.create_task(answers(server, request(V1, b"{}"), 1))
+            await entered(2)
+            model.loop.call_soon_threadsafe(model.opened.set)
+            [(status, _, _)] = await other
+        return status
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(break_off_and_ask()) == 200

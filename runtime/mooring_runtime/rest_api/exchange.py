@@ -172,9 +172,13 @@ class Exchange:
         self.finish(b"0\r\n\r\n")
 
     def finish(self, data: bytes) -> None:
-        """Write the last of the answer, unless the client is gone, and have the next request of the connection."""
+        """Write the last of the answer, unless the connection is gone, and have the next request of the connection.
+
+        Of requests in a pipe only the newest is told that the connection went. It is asked itself, since uvloop raises
+        on a write to it: that would cost the others their answers that leave together with this one.
+        """
         self.response_complete = True
-        if self.disconnected:
+        if self._protocol.transport.is_closing():
             return
         self._protocol.transport.write(data)
         if not self.keep_alive:
