@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from mooring_runtime.errors import StartupError
+from mooring_runtime.trace_lines import DATE, FORMAT
 
 logger = logging.getLogger("kserve")
 trace_logger = logging.getLogger("kserve.trace")
 
-_DATE = "%Y-%m-%d %H:%M:%S"
 _WHEN = "%(asctime)s.%(msecs)03d"
 
 LOG_CONFIG: dict[str, Any] = {
@@ -27,17 +27,17 @@ LOG_CONFIG: dict[str, Any] = {
         "kserve": {
             "()": "logging.Formatter",
             "fmt": f"{_WHEN} %(process)s %(name)s %(levelname)s [%(filename)s:%(funcName)s():%(lineno)s] %(message)s",
-            "datefmt": _DATE,
+            "datefmt": DATE,
         },
         "kserve_trace": {
             "()": "mooring_runtime.trace_lines.TraceFormatter",
-            "fmt": f"{_WHEN} %(process)s %(name)s %(message)s",
-            "datefmt": _DATE,
+            "fmt": FORMAT,
+            "datefmt": DATE,
         },
         "uvicorn": {
             "()": "uvicorn.logging.DefaultFormatter",
             "fmt": f"{_WHEN} %(process)s %(name)s %(levelprefix)s %(message)s",
-            "datefmt": _DATE,
+            "datefmt": DATE,
             "use_colors": None,
         },
     },

@@ -85,9 +85,7 @@ class V2Streams:
         body = await request.body()
         document, _ = await self._threads.code(len(body), read_document, body, request.headers.get(HEADER_LENGTH))
         if _holds_tensors(document):
-            return await self._inference.request(
-                await request.body(), dict(request.headers), model_name, model_version
-            ), None
+            return await self._inference.request(body, dict(request.headers), model_name, model_version), None
         _, metadata = await self._dataplane.model_metadata(model_name, model_version)
         infer_request = generate_request(document, model_name, metadata.inputs)
         return infer_request, _by_name(infer_request.id)
