@@ -6,7 +6,9 @@ taken out of the collector's sight; an unload puts it back for one collection, s
 """
 
 import asyncio
+import ctypes
 import gc
+import sys
 
 SETTLE_S = 1.0
 """How long after an unload the collection is made, for all that are unloaded until then."""
@@ -23,7 +25,8 @@ class Heap:
         gc.freeze()
 
     def unloaded(self) -> None:
-        """Free what an unloaded model held by cycles, soon."""
+        """Give back what an unloaded model held: now, and soon what it held by cycles."""
+        give_back()
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SETTLE_S, self._collect)
 
@@ -32,9 +35,19 @@ class Heap:
         gc.unfreeze()
         gc.collect()
         gc.freeze()
+        give_back()
 
     def close(self) -> None:
         """Put everything back in sight; no collection is made any more."""
         if self._timer is not None:
             self._timer.cancel()
         gc.unfreeze()
+
+
+def give_back() -> None:
+    """Have glibc return free pages to the system: it keeps those of each thread's arena. Elsewhere nothing is done.
+
+    Models are loaded by several threads in turn, so that what is kept would grow with the first loads of each.
+    """
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
