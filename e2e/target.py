@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "mooring"
 """Of every image name of ours."""
+START_ATTEMPTS = 3
+LOG_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,29 @@ def wants_node(environ: Mapping[str, str] = os.environ) -> bool:
     return environ.get("MOORING_NODE") == "1" or environ.get("CI") == "true"
 
 
+def start_node(node: Path) -> None:
+    """Start the test node and its storage servers; what is already up stays as it is.
+
+    A second `up` is for a race within the first: the kubelet ends for good when it asks containerd too early ("server
+    is not initialized yet" in `node logs kubelet`), and `up` starts whatever does not run.
+
+    Raises:
+        RuntimeError: with the end of the kubelet's log, when the node does not come up.
+    """
+    for _ in range(START_ATTEMPTS):
+        if subprocess.run([node, "up"]).returncode == 0:
+            subprocess.run([node, "storage"], check=True)
+            return
+    log = subprocess.run([node, "logs", "kubelet"], capture_output=True, text=True).stdout[-LOG_CHARACTERS:]
+    raise RuntimeError(f"`{node} up` failed {START_ATTEMPTS} times; the kubelet's log ends with:\n{log}")
+
+
 def open_target() -> Target:
-    """The target as it is; starts the test node and its storage servers when it is wanted."""
+    """The target as it is; starts the test node and its storage servers when they are wanted."""
     if not wants_node():
         return Target(dict(os.environ), None)
     node = node_command()
-    for step in ("up", "storage"):
-        subprocess.run([node, step], check=True)
+    start_node(node)
     shell = f'eval "$({node} env)" && env -0'
     printed = subprocess.run(["bash", "-c", shell], check=True, capture_output=True, text=True).stdout
     return Target(dict(line.split("=", 1) for line in printed.split("\0") if line), node)
