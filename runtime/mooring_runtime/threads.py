@@ -4,11 +4,14 @@ import asyncio
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,6 +37,95 @@ def step_back() -> None:
         with suppress(OSError):  # a sandbox without these calls serves without them
             niceness = os.getpriority(os.PRIO_PROCESS, thread) + NICENESS
             os.setpriority(os.PRIO_PROCESS, thread, min(niceness, 19))
+
+
+class WarmThreads(Executor):
+    """Threads of which the one that was idle last works first: its caches and OpenMP's helpers are still warm.
+
+    The standard library's pool takes the one that has been idle longest. Where two threads took turns, AlexNet's
+    forward of one image took 20 % longer.
+
+    Args:
+        most: Threads; each is started when no other is idle.
+        name: Of the threads, with a number.
+        begin: Called once in each.
+    """
+
+    def __init__(self, most: int, name: str, begin: Callable[[], None]) -> None:
+        self._most = most
+        self._name = name
+        self._begin = begin
+        self._lock = threading.Lock()  # guards what follows
+        self._threads: list[threading.Thread] = []
+        self._idle: list[SimpleQueue[Callable[[], None] | None]] = []
+        self._waiting: deque[tuple[Future[Any], Callable[[], None]]] = deque()
+        self._is_shut = False
+
+    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        """Run `work` in a thread.
+
+        Raises:
+            RuntimeError: it was shut down.
+        """
+        future: Future[T] = Future()
+        run = partial(_fulfil, future, work, args, kwargs)
+        with self._lock:
+            if self._is_shut:
+                raise RuntimeError(f"the threads '{self._name}' have been shut down")
+            if self._idle:
+                self._idle.pop().put(run)
+            elif len(self._threads) < self._most:
+                name = f"{self._name}_{len(self._threads)}"
+                self._threads.append(threading.Thread(target=self._work, args=(run,), name=name, daemon=True))
+                self._threads[-1].start()
+            else:
+                self._waiting.append((future, run))
+        return future
+
+    @property
+    def idle(self) -> int:
+        """Threads that wait for work."""
+        return len(self._idle)
+
+    def _work(self, run: Callable[[], None] | None) -> None:
+        self._begin()
+        mine: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        while run is not None:
+            run()
+            run = None  # what it holds is let go of before the wait
+            with self._lock:
+                if self._waiting:
+                    _, run = self._waiting.popleft()
+                elif self._is_shut:
+                    return
+                else:
+                    self._idle.append(mine)
+            run = run or mine.get()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let threads end once nothing waits for them."""
+        with self._lock:
+            self._is_shut = True
+            cancelled = [future for future, _ in self._waiting] if cancel_futures else []
+            if cancel_futures:
+                self._waiting.clear()
+            for idle in self._idle:
+                idle.put(None)
+            self._idle.clear()
+        for future in cancelled:
+            future.cancel()
+        if wait:
+            for thread in self._threads:
+                thread.join()
+
+
+def _fulfil(future: "Future[T]", work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(work(*args, **kwargs))
+    except BaseException as exc:  # it is told to whoever asked
+        future.set_exception(exc)
 
 
 class Cores:
@@ -65,7 +157,7 @@ class Cores:
 class Threads:
     """Three pools, so that a slow load never delays a decode, nor a hanging model a load."""
 
-    lanes: ThreadPoolExecutor
+    lanes: Executor
     """Runs the models."""
     codec: ThreadPoolExecutor
     """Parses large bodies, decodes images."""
@@ -78,7 +170,7 @@ class Threads:
     def for_cpus(cls, cpus: int) -> "Threads":
         """Pools for a machine, or a container, of that many CPUs."""
         return cls(
-            lanes=ThreadPoolExecutor(LANE_THREADS, "lane", step_back),
+            lanes=WarmThreads(LANE_THREADS, "lane", step_back),
             codec=ThreadPoolExecutor(cpus, "codec", step_back),
             loader=ThreadPoolExecutor(cpus, "loader", step_back),
             cores=Cores(cpus),

@@ -13,7 +13,7 @@ import torch
 from PIL.Image import Image
 
 from mooring_api.v2 import Datatype
-from mooring_runtime.backends.alexnet_network import Network, read_network
+from mooring_runtime.backends.alexnet_network import Network, OneDnnNetwork, read_network
 from mooring_runtime.backends.base import Job, TypedArray, batch_key, holds_long_lists
 from mooring_runtime.backends.fast import fast_dtype, fast_pixels
 from mooring_runtime.backends.image import CROP, exact_pixels, image_tensor
@@ -41,19 +41,26 @@ def load(path: Path, settings: ModelSettings, device: torch.device) -> "AlexNetB
         dtype = fast_dtype(device)
         what = "float32, as this processor has no bfloat16" if dtype is torch.float32 else "bfloat16"
         logger.info("%s computes in %s on quickly scaled images: the profile is fast", path, what)
-        fast = network.laid_out(dtype).to(device)
+        fast = _quicker(network, dtype, device)
         return AlexNetBackend(Arithmetic(fast, fast, fast_pixels), settings, device)
     network = network.to(device)
-    return AlexNetBackend(Arithmetic(network, network.laid_out(torch.float32)), settings, device)
+    return AlexNetBackend(Arithmetic(network, _quicker(network, torch.float32, device)), settings, device)
+
+
+def _quicker(network: Network, dtype: torch.dtype, device: torch.device) -> Network | OneDnnNetwork:
+    """The same network for `device`, by the kernels that are fastest there."""
+    if device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return OneDnnNetwork(network, dtype)
+    return network.laid_out(dtype).to(device)
 
 
 @dataclass(frozen=True)
 class Arithmetic:
     """How the backend computes."""
 
-    alone: Network
+    alone: Network | OneDnnNetwork
     """For one row."""
-    together: Network
+    together: Network | OneDnnNetwork
     """For several; weights that are equal are shared."""
     to_pixels: Callable[[Image], Array] = exact_pixels
 
@@ -105,8 +112,8 @@ class AlexNetBackend:
     def forward(self, inputs: Sequence[TypedArray]) -> tuple[TypedArray, ...]:
         """Logits `[N, classes]`.
 
-        Exactly, one image runs as torchvision runs it, so that its answer is the same to the last bit. Several run in
-        the layout that the CPU is faster at, which adds the same products up in another order.
+        Exactly, one image runs as torchvision runs it, so that its answer is the same to the last bit. Several run by
+        kernels that are faster, which add the same products up in another order.
         """
         images = to_torch(inputs[0], self._device)
         network = self._arithmetic.alone if len(images) == 1 else self._arithmetic.together
