@@ -12,7 +12,8 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import repeat
+from itertools import product, repeat
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,13 @@ import torch
 
 from bench.runtime.arms import Work
 from bench.runtime.inputs import Inputs
-from bench.runtime.rows import Limit
+from bench.runtime.rows import FULL, Limit
 from mooring_runtime import InferInput, InferRequest
 from mooring_runtime.backends.base import Backend, run_batch
 from mooring_runtime.backends.loading import load_backend
 
 BATCHES = (8, 16, 32)
+"""Of as many in all as there are connections, so that a server could form them."""
 TIMEOUT_S = 120
 
 
@@ -94,7 +96,7 @@ def main() -> None:
     options = parser.parse_args()
     backend, _ = load_backend(options.model_dir, options.device, options.cpus, profile=options.profile)
     request = _request(backend, options.what, options.body.read_bytes())
-    ways = [Way(batch, workers, options.cpus) for workers in {1, options.cpus} for batch in BATCHES]
+    ways = [Way(*each, options.cpus) for each in product(BATCHES, {1, options.cpus}) if prod(each) <= FULL]
     best = max((way.run(backend, request, options.seconds) for way in ways), key=lambda limit: limit.per_second)
     print(json.dumps(asdict(best)))
 

@@ -28,8 +28,8 @@ of the machine took more than {rows.QUIET_CPUS:g} CPUs in either row, so that th
 ## Ours beside what the machine does without a server
 
 The same backend in a process of its own, with as many CPUs: it decodes what has been parsed already, stacks, computes
-and answers. Batches of 8, 16 and 32 are tried, with all CPUs for one batch and with a batch for each CPU; the fastest
-is the limit.
+and answers. Batches of 8, 16 and 32 are tried, with all CPUs for one batch and with a batch for each CPU, of no more
+than {rows.FULL} at once, which is what a server has with {rows.FULL} connections; the fastest is the limit.
 
 {table(rows.LIMITS, limits)}
 
@@ -60,7 +60,8 @@ rounds. The same torch, Pillow, numpy, weights (fixed seed, fp32) and thread cou
   `bench/runtime/programs`. "Bundled backend" is our own AlexNet, which needs no code; it alone batches, so the targets
   of AlexNet are its.
 - "No log of requests" switches off the latency line and the access log, by the same flags on both sides.
-- Answers are compared before anything is timed (numbers within 1e-4), then one second warms up.
+- Answers are compared before anything is timed (numbers within 1e-4), then one second warms up. Each round begins once
+  all servers are idle: some compute on for clients that have left.
 - REST is loaded by `wrk` (C, one thread), gRPC by `ghz` (Go), on the same cores, with kept connections, each of which
   sends its next request once answered. wrk corrects its percentiles for coordinated omission, of every server alike.
 - Errors are answers other than 200 or OK and requests without an answer; requests/s counts good ones. "To the first" is

@@ -6,12 +6,11 @@ one ran: an idle model answers at once, a busy one fills its batches by itself.
 
 Jobs that are still being made (an image being decoded) are announced. A batch waits for them, since the CPUs work for
 it meanwhile, but never longer than the last batch took: that bounds what the wait may cost an answer. Clients who were
-answered together ask together, but a large body takes time to read: until as many wait as the last batch answered, a
-batch also waits a moment after each arrival.
+answered together ask together, but a large body takes time to read: while fewer have come than were answered, a batch
+also waits a moment after each arrival.
 """
 
 import asyncio
-import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
@@ -20,8 +19,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from mooring_runtime.crowd import Crowd, rows_of
 from mooring_runtime.errors import InferenceError, QueueFull
-from mooring_runtime.waiting import Entry, Waiting
+from mooring_runtime.waiting import Entry
 
 LINGER_S = 0.01
 """How long a moment is at most; an eighth of what the last batch took where that is less."""
@@ -94,18 +94,15 @@ class Lane(Generic[J, R]):
         self._busy = busy
         self._clock = clock
         self._lock = threading.Condition()  # guards what follows: the loop puts, threads take
-        self._waiting: Waiting[_Entry[J, R]] = Waiting()
-        self._coming = 0  # jobs in the making
-        self._running = 0  # threads that serve this lane,
-        self._filling = 0  # and those of them whose batch is not taken yet
+        self._crowd: Crowd[_Entry[J, R]] = Crowd(limits.concurrency)
+        self._running = 0  # threads that serve this lane
         self._last_took_s = 0.0
-        self._last_jobs = 0
         self._last_came = 0.0
 
     @property
     def waiting(self) -> int:
         """Jobs that wait now."""
-        return len(self._waiting)
+        return len(self._crowd.waiting)
 
     async def submit(self, job: J) -> R:
         """Queue `job` and wait for its result; cancelling the wait takes it out of the queue.
@@ -127,26 +124,25 @@ class Lane(Generic[J, R]):
         """
         with self._lock:
             self._check_room()
-            self._coming += 1
+            self._crowd.announce()
         try:
             job = await make()
         except BaseException:
             with self._lock:
-                self._coming -= 1
+                self._crowd.coming -= 1
                 self._lock.notify_all()
             raise
-        return await self._queued(job, was_coming=True)
+        return await self._queued(job, was_announced=True)
 
     def _check_room(self) -> None:
-        if len(self._waiting) + self._coming >= self._limits.max_waiting:
+        if len(self._crowd.waiting) + self._crowd.coming >= self._limits.max_waiting:
             raise QueueFull(self._name, self._limits.max_waiting)
 
-    async def _queued(self, job: J, was_coming: bool = False) -> R:
+    async def _queued(self, job: J, was_announced: bool = False) -> R:
         loop = asyncio.get_running_loop()
         entry: _Entry[J, R] = _Entry(job, loop.create_future(), self._clock())
         with self._lock:
-            self._coming -= was_coming
-            self._waiting.put(entry)
+            self._crowd.put(entry, was_announced)
             self._last_came = entry.since
             self._lock.notify_all()
             start = self._running < self._limits.concurrency
@@ -161,7 +157,7 @@ class Lane(Generic[J, R]):
 
     def _forget(self, entry: _Entry[J, R]) -> None:
         with self._lock:
-            self._waiting.discard(entry)
+            self._crowd.forget(entry)
 
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread: run batches until nothing waits."""
@@ -169,48 +165,49 @@ class Lane(Generic[J, R]):
             while batch := self._take():
                 began = self._clock()
                 results = self._results([entry.job for entry in batch])
-                self._last_took_s, self._last_jobs = self._clock() - began, len(batch)
+                self._ended(batch, self._clock() - began)
                 waited_s = began - min(entry.since for entry in batch)
                 loop.call_soon_threadsafe(self._deliver, loop, batch, results, waited_s)
+
+    def _ended(self, batch: Sequence[_Entry[J, R]], took_s: float) -> None:
+        """Before the answers leave: a client may come again while this thread waits for the lock."""
+        with self._lock:
+            self._crowd.end(batch)
+            self._last_took_s = took_s
 
     def _take(self) -> list[_Entry[J, R]]:
         """The next batch; none means that this thread has left."""
         with self._lock:
-            if not self._waiting:
-                self._running -= 1
-                return []
-            self._filling += 1
-            self._let_fill()
-            batch = self._waiting.take(self._share())
-            self._filling -= 1
-            self._running -= not batch  # all hung up while it filled
+            if self._crowd.waiting:
+                self._let_fill()
+            batch = self._crowd.take(self._limits.max_batch_rows)
+            self._running -= not batch  # nothing waits, or all hung up while it filled
             return batch
-
-    def _share(self) -> int:
-        """With the lock: the rows that this thread may take, so that those who have no batch yet get as many."""
-        takers = self._filling + self._limits.concurrency - self._running
-        rows = sum(entry.rows for entry in self._waiting) + self._coming
-        return max(1, min(self._limits.max_batch_rows, math.ceil(rows / takers)))
 
     def _let_fill(self) -> None:
         """With the lock: wait while the most urgent job's batch is not full and there is a reason to.
 
-        The reasons are that the job may still wait (`max_queue_delay_s`), that more jobs are in the making, and that
-        one came just now, and there were more last time.
+        The reasons are that the job may still wait (`max_queue_delay_s`), and, short of this thread's share, that more
+        jobs are in the making, or that one came just now and more are due.
         """
         began = self._clock()
-        while (first := next(iter(self._waiting), None)) is not None and first.batch_key is not None:
-            rows = sum(entry.rows for entry in self._waiting if entry.batch_key == first.batch_key)
+        while (first := next(iter(self._crowd.waiting), None)) is not None and first.batch_key is not None:
+            rows = rows_of(entry for entry in self._crowd.waiting if entry.batch_key == first.batch_key)
             if rows >= self._limits.max_batch_rows:
                 return
             until = first.since + self._limits.max_queue_delay_s
-            if self._coming and rows < self._share():
-                until = max(until, began + self._last_took_s)
-            elif len(self._waiting) < self._last_jobs:
-                linger_s = min(LINGER_S, self._last_took_s / 8)
-                until = max(until, min(self._last_came + linger_s, began + self._last_took_s))
+            is_short = rows < self._crowd.share(self._limits.max_batch_rows)
+            if is_short:
+                longest = began + self._last_took_s
+                if self._crowd.coming:
+                    until = max(until, longest)
+                elif self._crowd.due:
+                    moment_s = min(LINGER_S, self._last_took_s / 8)
+                    until = max(until, min(longest, max(began, self._last_came) + moment_s))
             left_s = until - self._clock()
             if left_s <= 0:
+                if is_short:
+                    self._crowd.expect_none()
                 return
             self._lock.wait(left_s)
 
@@ -229,7 +226,7 @@ class Lane(Generic[J, R]):
         results: Sequence[R | Exception],
         waited_s: float,
     ) -> None:
-        self._observe(sum(entry.rows for entry in batch), waited_s)
+        self._observe(rows_of(batch), waited_s)
         self._answer(loop, zip(batch, results, strict=True))
 
     def _answer(self, loop: asyncio.AbstractEventLoop, answers: Iterator[tuple[_Entry[J, R], R | Exception]]) -> None:

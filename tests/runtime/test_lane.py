@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -205,15 +206,15 @@ class Making:
 
 
 async def test_a_batch_waits_for_jobs_in_the_making(executor: ThreadPoolExecutor) -> None:
-    gate, making, now_s = Gate(), Making(), [0.0]
-    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=9), clock=lambda: now_s[0])
+    gate, making, jump_s = Gate(), Making(), [0.0]
+    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=9), clock=lambda: time.perf_counter() + jump_s[0])
     tasks = begin(lane, Number(0))
     await settle()
     await gate.is_busy()
     tasks += [asyncio.create_task(lane.submit_made(partial(making, value))) for value in (1, 2)]
     tasks += begin(lane, Number(3))
     await settle()
-    now_s[0] = 3600.0  # as long as that may the next one wait
+    jump_s[0] = 3600.0  # as long as that may the next one wait
     gate.opened.set()
     await tasks[0]
     making.finished.set()
@@ -267,6 +268,56 @@ async def test_threads_that_are_free_at_once_share_what_waits(executor: ThreadPo
     gate.opened.set()
     assert await asyncio.gather(*tasks) == [2, 4, 6, 8]
     assert max(map(len, gate.batches)) <= 2
+
+
+async def test_a_batch_leaves_to_the_other_thread_as_much_as_makes_them_equal(executor: ThreadPoolExecutor) -> None:
+    may_end, gate = threading.Semaphore(0), Gate()
+    gate.opened.set()
+
+    def run(jobs: Sequence[Number]) -> list[int | Exception]:
+        answers = gate(jobs)
+        assert may_end.acquire(timeout=10)
+        return answers
+
+    lane = Lane("m", run, executor, LaneLimits(max_batch_rows=9, concurrency=2))
+    tasks = begin(lane, Number(1), Number(2))
+    await settle()
+    await gate.is_busy()
+    await gate.is_busy()
+    tasks += begin(lane, *map(Number, range(3, 9)))
+    await settle()
+    may_end.release()  # one goes on while the other still computes one row: 7 rows for two
+    await gate.is_busy()
+    assert gate.batches[2:] == [[3, 4, 5, 6]]
+    may_end.release(9)
+    assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10, 12, 14, 16]
+
+
+async def test_whose_clients_left_while_it_ran_takes_no_share(executor: ThreadPoolExecutor) -> None:
+    may_end, gate = threading.Semaphore(0), Gate()
+    gate.opened.set()
+
+    def run(jobs: Sequence[Number]) -> list[int | Exception]:
+        answers = gate(jobs)
+        assert may_end.acquire(timeout=10)
+        return answers
+
+    lane = Lane("m", run, executor, LaneLimits(max_batch_rows=9, concurrency=2))
+    gone = begin(lane, Number(1, rows=9), Number(2, rows=9))
+    await settle()
+    await gate.is_busy()
+    await gate.is_busy()
+    for task in gone:
+        task.cancel()
+    await asyncio.gather(*gone, return_exceptions=True)
+    tasks = begin(lane, *map(Number, range(3, 7)))
+    await settle()
+    for _ in range(2):
+        may_end.release()
+        await gate.is_busy()
+    assert gate.batches[2:] == [[3, 4], [5, 6]]
+    may_end.release(2)
+    assert await asyncio.gather(*tasks) == [6, 8, 10, 12]
 
 
 async def test_a_batch_waits_a_moment_after_each_arrival_for_as_many_as_the_last_one_answered(
