@@ -22,7 +22,7 @@ from bench.runtime.page import markdown
 from bench.runtime.peers import KSERVE, MLSERVER
 from bench.runtime.record import RESULTS, Measured, Stamp
 from bench.runtime.scenarios import GPU, SCENARIOS
-from mooring_runtime.cpu_limit import cpu_count
+from mooring_runtime.lanes.cpu_limit import cpu_count
 
 FULL_LENGTH, QUICK_LENGTH = Length(3, 3), Length(1, 1)
 

@@ -20,7 +20,7 @@ from bench.runtime.measure import Generators, Place
 from bench.runtime.rows import FULL
 from bench.runtime.scenarios import SCENARIOS, Scenario
 from bench.runtime.servers import serving
-from mooring_runtime.cpu_limit import cpu_count
+from mooring_runtime.lanes.cpu_limit import cpu_count
 
 SECONDS = 8
 WAITS = frozenset(

@@ -7,8 +7,8 @@ from typing import Any, Self, TypeVar
 
 from mooring_runtime.classification import classified, wants_classes
 from mooring_runtime.infer_type import InferRequest, InferResponse
-from mooring_runtime.servable import ConversingServable, Headers, Servable, StreamingServable
-from mooring_runtime.serving import Serving
+from mooring_runtime.registry.servable import ConversingServable, Headers, Servable, StreamingServable
+from mooring_runtime.registry.serving import Serving
 
 T = TypeVar("T")
 

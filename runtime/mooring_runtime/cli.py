@@ -4,15 +4,15 @@ import os
 import sys
 
 from mooring_runtime.backends.loading import import_torch
-from mooring_runtime.cpu_limit import cpu_share
 from mooring_runtime.errors import StartupError
 from mooring_runtime.flags import parse
-from mooring_runtime.folder_source import FolderSource, Layout, describe
+from mooring_runtime.lanes.cpu_limit import cpu_share
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.logging import configure_logging, logger
 from mooring_runtime.metrics import Metrics
+from mooring_runtime.registry.folder_source import FolderSource, Layout, describe
 from mooring_runtime.server import Models, leave, run
 from mooring_runtime.settings import Settings
-from mooring_runtime.threads import Threads
 
 
 def folder_models(settings: Settings, threads: Threads, metrics: Metrics) -> Models:
@@ -38,7 +38,7 @@ def folder_models(settings: Settings, threads: Threads, metrics: Metrics) -> Mod
 def main() -> None:
     """`run` hands over to a program; everything else serves until told to stop, then leaves."""
     if sys.argv[1:2] == ["run"]:
-        from mooring_runtime.launch import run_program
+        from mooring_runtime.sdk.launch import run_program
 
         run_program(sys.argv[2:])
         return

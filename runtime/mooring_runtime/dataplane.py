@@ -9,14 +9,14 @@ from mooring_runtime.answers import Contexts, finished, held, pieces_of
 from mooring_runtime.errors import ModelNotReady, ServerNotReady, ServingError, StartupError
 from mooring_runtime.fleet import Alone, Fleet
 from mooring_runtime.infer_type import InferRequest, InferResponse
+from mooring_runtime.lanes.schedule import deadline, priority_of, timeout_s
 from mooring_runtime.metrics import UNKNOWN, Metrics
-from mooring_runtime.readiness import SAYS_NO, Readiness
-from mooring_runtime.repository import IndexEntry, Repository
-from mooring_runtime.schedule import deadline, priority_of, timeout_s
-from mooring_runtime.servable import ConversingServable, Headers, ModelMetadata, Servable
+from mooring_runtime.registry.readiness import SAYS_NO, Readiness
+from mooring_runtime.registry.repository import IndexEntry, Repository
+from mooring_runtime.registry.servable import ConversingServable, Headers, ModelMetadata, Servable
 from mooring_runtime.server_metadata import ServerMetadata, server_metadata
-from mooring_runtime.statistics import ModelStatistics
-from mooring_runtime.tracing import Tracing
+from mooring_runtime.telemetry.statistics import ModelStatistics
+from mooring_runtime.telemetry.tracing import Tracing
 
 
 class DataPlane:

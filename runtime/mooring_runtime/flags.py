@@ -11,8 +11,8 @@ from mooring_runtime.flag_values import boolean, milliseconds, port, positive
 from mooring_runtime.predictor_config import PROTOCOLS, PredictorConfig
 from mooring_runtime.rest_api.cloud_events import Attributes
 from mooring_runtime.settings import EVENT_LOOPS, PROFILES, STREAM_SHAPES, Settings
+from mooring_runtime.telemetry.tracing import trace_exporters
 from mooring_runtime.tls import TlsFiles
-from mooring_runtime.tracing import trace_exporters
 
 TLS_PORT = 8443
 """Of REST by TLS, when nothing else is said."""

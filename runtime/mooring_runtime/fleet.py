@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from mooring_runtime.log_settings import LogSettings, change_log_settings
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.repository import Repository
-from mooring_runtime.statistics import ModelStatistics
+from mooring_runtime.registry.repository import Repository
+from mooring_runtime.telemetry.log_settings import LogSettings, change_log_settings
+from mooring_runtime.telemetry.statistics import ModelStatistics
 
 
 class Fleet(Protocol):

@@ -11,8 +11,6 @@ import orjson
 
 from mooring_runtime.codec import Buffer
 from mooring_runtime.errors import InvalidInput
-from mooring_runtime.frames import frame_of
-from mooring_runtime.grpc_origin import FromGrpc
 from mooring_runtime.infer_tensor import (
     InferInput,
     InferOutput,
@@ -23,6 +21,8 @@ from mooring_runtime.infer_tensor import (
     serialize_byte_tensor,
     with_raw,
 )
+from mooring_runtime.sdk.frames import frame_of
+from mooring_runtime.sdk.grpc_origin import FromGrpc
 
 __all__ = [
     "InferInput",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mooring_runtime.errors import StartupError
-from mooring_runtime.trace_lines import DATE, FORMAT
+from mooring_runtime.telemetry.trace_lines import DATE, FORMAT
 
 logger = logging.getLogger("kserve")
 trace_logger = logging.getLogger("kserve.trace")
@@ -30,7 +30,7 @@ LOG_CONFIG: dict[str, Any] = {
             "datefmt": DATE,
         },
         "kserve_trace": {
-            "()": "mooring_runtime.trace_lines.TraceFormatter",
+            "()": "mooring_runtime.telemetry.trace_lines.TraceFormatter",
             "fmt": FORMAT,
             "datefmt": DATE,
         },
@@ -45,7 +45,7 @@ LOG_CONFIG: dict[str, Any] = {
         name: {"formatter": name, "class": handler, "stream": "ext://sys.stderr"}
         for name, handler in (
             ("kserve", "logging.StreamHandler"),
-            ("kserve_trace", "mooring_runtime.trace_lines.TraceHandler"),
+            ("kserve_trace", "mooring_runtime.telemetry.trace_lines.TraceHandler"),
             ("uvicorn", "logging.StreamHandler"),
         )
     },

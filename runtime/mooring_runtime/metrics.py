@@ -13,8 +13,8 @@ from types import TracebackType
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from mooring_runtime.errors import ServingError
-from mooring_runtime.sdk_metrics import PROM_LABELS, LLMStats, UserMetrics, get_labels
-from mooring_runtime.statistics import Statistics
+from mooring_runtime.sdk.metrics import PROM_LABELS, LLMStats, UserMetrics, get_labels
+from mooring_runtime.telemetry.statistics import Statistics
 
 __all__ = ["PROM_LABELS", "UNKNOWN", "LLMStats", "Metrics", "UserMetrics", "get_labels"]
 

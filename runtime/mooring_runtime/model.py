@@ -7,15 +7,15 @@ from functools import cached_property
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from mooring_runtime.eager import awaited
 from mooring_runtime.errors import InvalidInput, NotSupported
 from mooring_runtime.infer_type import InferRequest
-from mooring_runtime.predictor import Predictor
 from mooring_runtime.predictor_config import PredictorConfig, PredictorProtocol
-from mooring_runtime.servable import Headers
+from mooring_runtime.registry.servable import Headers
+from mooring_runtime.sdk.eager import awaited
+from mooring_runtime.sdk.predictor import Predictor
 
 if TYPE_CHECKING:
-    from mooring_runtime.replica import Replica
+    from mooring_runtime.sdk.replica import Replica
 
 __all__ = [
     "BaseKServeModel",
@@ -189,7 +189,7 @@ class Model:
     @cached_property
     def _replica(self) -> "Replica":
         """This model as Ray Serve runs it; made where Ray Serve does, nowhere else."""
-        from mooring_runtime.replica import Replica  # which needs this module
+        from mooring_runtime.sdk.replica import Replica  # which needs this module
 
         return Replica(self)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mooring_runtime.servable import ModelMetadata, TensorMetadata
+from mooring_runtime.registry.servable import ModelMetadata, TensorMetadata
 
 
 def config_of(name: str, metadata: ModelMetadata) -> dict[str, Any]:

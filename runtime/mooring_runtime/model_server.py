@@ -13,15 +13,15 @@ from fastapi import FastAPI
 
 from mooring_runtime.errors import StartupError
 from mooring_runtime.flags import new_parser, parse
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.logging import configure_logging, logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.model import Model
 from mooring_runtime.model_repository import ModelRepository, repository_of
 from mooring_runtime.predictor_config import PredictorConfig
-from mooring_runtime.sdk_dataplane import DataPlane, ModelRepositoryExtension
-from mooring_runtime.sdk_source import RegisteredModels
+from mooring_runtime.sdk.dataplane import DataPlane, ModelRepositoryExtension
+from mooring_runtime.sdk.source import RegisteredModels
 from mooring_runtime.server import Models, run
-from mooring_runtime.threads import Threads
 from mooring_runtime.workers.place import Place
 
 app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -194,7 +194,7 @@ def _deployed(named: list[tuple[str | None, Any]], workers: int) -> Iterator[lis
     if not any(_is_of_ray(model) for _, model in named):
         yield named
         return
-    from mooring_runtime.ray_deployment import DeployedModel, cluster
+    from mooring_runtime.sdk.ray_deployment import DeployedModel, cluster
 
     with cluster() as session:
         yield [(name, DeployedModel(name or "", each, session) if _is_of_ray(each) else each) for name, each in named]

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from mooring_runtime.eager import in_task
 from mooring_runtime.errors import (
     ModelLoadFailed,
     ModelNotReady,
@@ -20,8 +19,9 @@ from mooring_runtime.errors import (
     in_our_words,
 )
 from mooring_runtime.model import InferenceVerb, Model
-from mooring_runtime.replica import Answer
-from mooring_runtime.servable import Headers
+from mooring_runtime.registry.servable import Headers
+from mooring_runtime.sdk.eager import in_task
+from mooring_runtime.sdk.replica import Answer
 
 try:
     import ray

@@ -17,20 +17,20 @@ import uvloop
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from mooring_runtime.cpu_limit import cpu_share
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import StartupError
+from mooring_runtime.lanes.cpu_limit import cpu_share
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.logging import logger
-from mooring_runtime.loop_watch import LoopWatch
 from mooring_runtime.metrics import Metrics, UserMetrics
-from mooring_runtime.model_source import ModelSource
-from mooring_runtime.repository import Repository
+from mooring_runtime.registry.model_source import ModelSource
+from mooring_runtime.registry.repository import Repository
 from mooring_runtime.rest_api.app import create_app, in_front, is_bare
 from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.settings import Settings
 from mooring_runtime.stop import Stop
-from mooring_runtime.threads import Threads
-from mooring_runtime.tracing import tracing_to
+from mooring_runtime.telemetry.loop_watch import LoopWatch
+from mooring_runtime.telemetry.tracing import tracing_to
 from mooring_runtime.transports import Address, transports
 from mooring_runtime.workers.member import joined
 from mooring_runtime.workers.metrics_files import worker_metrics

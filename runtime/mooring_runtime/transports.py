@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import StartupError
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.logging import logger
 from mooring_runtime.rest_api.access_log import with_access_log
 from mooring_runtime.rest_api.bodies import guarding_bodies
@@ -21,7 +22,6 @@ from mooring_runtime.rest_api.drain import closing_while_draining
 from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.rest_api.patience import impatient
 from mooring_runtime.settings import Settings
-from mooring_runtime.threads import Threads
 from mooring_runtime.tls import following
 
 

@@ -28,10 +28,10 @@ from mooring_operator.core.plan import Plan
 from mooring_operator.settings import Settings
 from mooring_operator.store import Store
 from mooring_runtime.errors import ModelLoadFailed
-from mooring_runtime.folder_source import FolderSource, Layout
-from mooring_runtime.repository import Repository
+from mooring_runtime.lanes.threads import Threads
+from mooring_runtime.registry.folder_source import FolderSource, Layout
+from mooring_runtime.registry.repository import Repository
 from mooring_runtime.server import new_metrics
-from mooring_runtime.threads import Threads
 
 URI = "pvc://models/m1"
 KEY = Key("default", "svc")

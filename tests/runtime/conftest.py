@@ -16,12 +16,12 @@ import pytest
 from PIL import Image
 
 from mooring_runtime.cli import folder_models
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.model import Model
-from mooring_runtime.sdk_source import RegisteredModels
+from mooring_runtime.sdk.source import RegisteredModels
 from mooring_runtime.server import Models, Running, running
 from mooring_runtime.settings import Settings
-from mooring_runtime.threads import Threads
 from mooring_runtime.transports import Address
 
 SETTINGS = Settings(host="127.0.0.1", http_port=0, grpc_port=0, device="cpu", lame_duck_s=0, grace_period_s=5)

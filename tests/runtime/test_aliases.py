@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-INSTALL = "from mooring_runtime import aliases; aliases.install(); aliases.install()\n"
+INSTALL = "from mooring_runtime.sdk import aliases; aliases.install(); aliases.install()\n"
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry
 from mooring_runtime import InferInput, InferOutput, InferRequest, InferResponse
 from mooring_runtime.backends.base import Job, TypedArray, extent, holds_long_lists
 from mooring_runtime.backends.servable import BackendServable
-from mooring_runtime.lane import LaneLimits
+from mooring_runtime.lanes.lane import LaneLimits
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.servable import ModelMetadata
-from mooring_runtime.threads import Threads
+from mooring_runtime.registry.servable import ModelMetadata
 
 
 class Sums:

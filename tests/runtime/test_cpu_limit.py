@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mooring_runtime.cpu_limit import cgroup_paths, cpu_count, cpu_share, parse_v1, parse_v2
+from mooring_runtime.lanes.cpu_limit import cgroup_paths, cpu_count, cpu_share, parse_v1, parse_v2
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mooring_runtime.crowd import Crowd
+from mooring_runtime.lanes.crowd import Crowd
 
 
 @dataclass(eq=False)

@@ -13,14 +13,14 @@ from fastapi import FastAPI
 from mooring_runtime import Model
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import ModelNotFound
-from mooring_runtime.repository import Repository
+from mooring_runtime.lanes.threads import Threads
+from mooring_runtime.registry.repository import Repository
+from mooring_runtime.registry.servable import Servable
 from mooring_runtime.rest_api.app import is_bare
 from mooring_runtime.rest_api.cloud_events import Attributes
 from mooring_runtime.rest_api.direct import Direct
 from mooring_runtime.rest_api.inference import Inference
-from mooring_runtime.servable import Servable
 from mooring_runtime.server import new_metrics
-from mooring_runtime.threads import Threads
 
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
 

@@ -5,8 +5,8 @@ import pytest
 
 from mooring_runtime import InferOutput, InferResponse
 from mooring_runtime.errors import InvalidInput
+from mooring_runtime.registry.servable import TensorMetadata
 from mooring_runtime.rest_api.generate import generate_document, generate_request
-from mooring_runtime.servable import TensorMetadata
 
 
 def declared(**tensors: tuple[str, tuple[int, ...]]) -> list[TensorMetadata]:

@@ -62,7 +62,7 @@ MEMBERS = {
 
 SCRIPT = """
 import importlib, sys
-from mooring_runtime import aliases
+from mooring_runtime.sdk import aliases
 aliases.install()
 for line in sys.stdin:
     module, name = line.split()

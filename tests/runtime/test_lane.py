@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from mooring_runtime.errors import QueueFull
-from mooring_runtime.lane import Lane, LaneLimits
+from mooring_runtime.lanes.lane import Lane, LaneLimits
 
 
 @dataclass(frozen=True)

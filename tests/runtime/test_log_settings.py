@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 
 from mooring_runtime.errors import InvalidInput
-from mooring_runtime.log_settings import change_log_settings, log_settings
+from mooring_runtime.telemetry.log_settings import change_log_settings, log_settings
 
 _NUMBERS = count()
 

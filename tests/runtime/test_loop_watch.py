@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from mooring_runtime.loop_watch import LoopWatch
+from mooring_runtime.telemetry.loop_watch import LoopWatch
 
 
 async def test_a_loop_that_stands_is_told_with_its_stack_and_its_lag() -> None:

@@ -14,6 +14,7 @@ from tests.runtime.conftest import SETTINGS, Server
 
 from mooring_runtime.errors import InferenceError, InvalidInput, ModelLoadFailed, ModelNotFound, StartupError
 from mooring_runtime.infer_type import InferInput, InferRequest, RequestedOutput
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.mlserver import MLModel, ModelParameters, ModelSettings, errors, types
 from mooring_runtime.mlserver.custom_routes import CustomRoutes
@@ -26,7 +27,6 @@ from mooring_runtime.mlserver.start import Start
 from mooring_runtime.mlserver.utils import extract_headers, get_model_uri, insert_headers
 from mooring_runtime.mlserver.wire import from_mlserver, to_mlserver
 from mooring_runtime.server import Models, running
-from mooring_runtime.threads import Threads
 
 MODEL = """
 from mooring_runtime.mlserver import MLModel, types

@@ -5,11 +5,11 @@ import httpx
 import pytest
 
 from mooring_runtime import Model, ModelRepository
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.sdk_source import RegisteredModels
+from mooring_runtime.sdk.source import RegisteredModels
 from mooring_runtime.server import Models, running
 from mooring_runtime.settings import Settings
-from mooring_runtime.threads import Threads
 
 SETTINGS = Settings(host="127.0.0.1", http_port=0, enable_grpc=False, lame_duck_s=0)
 

@@ -11,7 +11,7 @@ import uvloop
 
 from mooring_runtime import InferInput, InferRequest, Model
 from mooring_runtime.grpc_client import InferenceGRPCClient
-from mooring_runtime.model_thread import ModelThread
+from mooring_runtime.sdk.model_thread import ModelThread
 
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
 Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]

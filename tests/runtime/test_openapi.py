@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from prometheus_client import CollectorRegistry
 
 from mooring_runtime.dataplane import DataPlane
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.rest_api.app import create_app
 from mooring_runtime.rest_api.cloud_events import Attributes
@@ -18,7 +19,6 @@ from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.rest_api.openapi import document
 from mooring_runtime.rest_api.operations import JSON, Operation, operations
 from mooring_runtime.rest_api.schemas import SCHEMAS
-from mooring_runtime.threads import Threads
 
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
 Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]

@@ -9,7 +9,7 @@ import pytest
 
 from mooring_runtime import InferInput, InferOutput, InferRequest, InferResponse, Model, PredictorConfig
 from mooring_runtime.errors import InvalidInput
-from mooring_runtime.predictor import forwarded
+from mooring_runtime.sdk.predictor import forwarded
 
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
 Until = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]

@@ -6,8 +6,8 @@ from hypothesis import given
 from mooring_api.v2 import Datatype
 from mooring_runtime import InferRequest
 from mooring_runtime.errors import InvalidInput
+from mooring_runtime.registry.servable import TensorMetadata
 from mooring_runtime.rest_api.raw_body import is_raw, raw_request
-from mooring_runtime.servable import TensorMetadata
 
 OCTETS = "application/octet-stream"
 

@@ -251,7 +251,7 @@ class Hopeless(Model):
 
 def test_a_deployment_that_cannot_load_is_told_with_its_reason() -> None:
     from mooring_runtime.ray import Session
-    from mooring_runtime.ray_deployment import DeployedModel
+    from mooring_runtime.sdk.ray_deployment import DeployedModel
 
     deployment = serve.deployment(Hopeless, ray_actor_options={"num_cpus": 0}, max_constructor_retry_count=1)
     model = DeployedModel("hopeless", deployment, Session())
@@ -270,7 +270,7 @@ class Slow(Model):
 
 
 async def test_a_load_that_lasts_is_given_up_with_the_server_and_nothing_is_deployed_any_more(until: Until) -> None:
-    from mooring_runtime.ray_deployment import DeployedModel, cluster
+    from mooring_runtime.sdk.ray_deployment import DeployedModel, cluster
 
     with cluster() as session:
         model = DeployedModel("slow", serve.deployment(Slow, ray_actor_options={"num_cpus": 0}), session)

@@ -16,9 +16,9 @@ from prometheus_client import CollectorRegistry
 from mooring_runtime.errors import ModelLoadFailed, QueueFull
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.model import Model
-from mooring_runtime.readiness import Readiness
-from mooring_runtime.repository import Repository
-from mooring_runtime.servable import Headers, ModelMetadata
+from mooring_runtime.registry.readiness import Readiness
+from mooring_runtime.registry.repository import Repository
+from mooring_runtime.registry.servable import Headers, ModelMetadata
 
 Serve = Any
 Until = Any

@@ -10,8 +10,8 @@ from mooring_api.v2 import RepositoryState
 from mooring_runtime import InferRequest, InferResponse
 from mooring_runtime.errors import ModelLoadFailed, ModelNotFound, ModelNotReady
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.repository import Repository
-from mooring_runtime.servable import Headers, ModelMetadata, Servable
+from mooring_runtime.registry.repository import Repository
+from mooring_runtime.registry.servable import Headers, ModelMetadata, Servable
 
 
 class Numbered:

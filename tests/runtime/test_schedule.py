@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from mooring_runtime.errors import DeadlineExceeded, InvalidInput
-from mooring_runtime.schedule import deadline, priority_of, timeout_s
+from mooring_runtime.lanes.schedule import deadline, priority_of, timeout_s
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 from dataclasses import asdict
 
 from mooring_runtime.model_config import config_of
-from mooring_runtime.servable import ModelMetadata, TensorMetadata
-from mooring_runtime.statistics import ModelStatistics, Statistics, Tally, merged, statistics_of
+from mooring_runtime.registry.servable import ModelMetadata, TensorMetadata
+from mooring_runtime.telemetry.statistics import ModelStatistics, Statistics, Tally, merged, statistics_of
 
 
 def test_requests_are_counted_by_how_they_ended() -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import wait
 
 import pytest
 
-from mooring_runtime.threads import NICENESS, Cores, Threads, WarmThreads
+from mooring_runtime.lanes.threads import NICENESS, Cores, Threads, WarmThreads
 
 on_linux = pytest.mark.skipif(os.uname().sysname != "Linux", reason="only Linux has niceness by thread")
 

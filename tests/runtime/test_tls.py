@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from mooring_runtime.errors import StartupError
 from mooring_runtime.flags import parse
-from mooring_runtime.sdk_source import RegisteredModels
+from mooring_runtime.sdk.source import RegisteredModels
 from mooring_runtime.server import Models, running
 from mooring_runtime.settings import Settings
 from mooring_runtime.tls import TlsFiles

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mooring_runtime.trace_lines import TraceFormatter, TraceHandler, trace
+from mooring_runtime.telemetry.trace_lines import TraceFormatter, TraceHandler, trace
 
 STAGES = {"preprocess": 0.000001, "predict": 0.25, "postprocess": 0}
 TEXT = "requestId: r1, preprocess_ms: 0.001, explain_ms: 0, predict_ms: 250.0, postprocess_ms: 0"

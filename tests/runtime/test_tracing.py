@@ -17,8 +17,8 @@ from tests.runtime.launched import launched
 from mooring_runtime import InferInput, InferOutput, InferRequest, InferResponse, Model, PredictorConfig
 from mooring_runtime.errors import InvalidInput
 from mooring_runtime.grpc_client import InferenceGRPCClient
-from mooring_runtime.otel import Tracing
-from mooring_runtime.tracing import trace_exporters, tracing_to
+from mooring_runtime.telemetry.otel import Tracing
+from mooring_runtime.telemetry.tracing import trace_exporters, tracing_to
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 SPAN_ID = "b7ad6b7169203331"
@@ -53,7 +53,7 @@ def test_nobody_is_traced_who_did_not_ask() -> None:
 
 def test_without_the_library_a_server_serves_untraced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry", None)  # as if it were not installed
-    monkeypatch.delitem(sys.modules, "mooring_runtime.otel")
+    monkeypatch.delitem(sys.modules, "mooring_runtime.telemetry.otel")
     assert tracing_to(("console",)) is None
 
 

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from mooring_runtime.waiting import Waiting
+from mooring_runtime.lanes.waiting import Waiting
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mooring_runtime.backends.loading import import_torch
-from mooring_runtime.cpu_limit import cpu_count
+from mooring_runtime.lanes.cpu_limit import cpu_count
 
 
 class Counts(torch.nn.Module):

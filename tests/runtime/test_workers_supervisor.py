@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from mooring_runtime.cpu_limit import cpu_share
+from mooring_runtime.lanes.cpu_limit import cpu_share
 from mooring_runtime.workers.supervisor import worker_environ
 
 

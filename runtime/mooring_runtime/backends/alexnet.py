@@ -24,7 +24,7 @@ from mooring_runtime.datatypes import Array
 from mooring_runtime.errors import InvalidInput, ModelLoadFailed
 from mooring_runtime.infer_type import InferInput, InferOutput, InferRequest, InferResponse
 from mooring_runtime.logging import logger
-from mooring_runtime.servable import ModelMetadata, TensorMetadata
+from mooring_runtime.registry.servable import ModelMetadata, TensorMetadata
 
 BATCH_ROWS = 32
 """Rows do not depend on each other; past 32 the CPU gains nothing (measured: 117, 144, 151 images/s at 8, 16, 32)."""

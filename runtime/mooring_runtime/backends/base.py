@@ -11,8 +11,8 @@ from mooring_api.v2 import Datatype
 from mooring_runtime.datatypes import Array
 from mooring_runtime.errors import InferenceError, ServingError
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
-from mooring_runtime.schedule import PARAMETERS, priority_of
-from mooring_runtime.servable import ModelMetadata
+from mooring_runtime.lanes.schedule import PARAMETERS, priority_of
+from mooring_runtime.registry.servable import ModelMetadata
 
 LONG_LIST = 8192
 """Elements that are converted in about as long as the way to a thread and back takes."""

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mooring_api.v2 import Datatype
 from mooring_runtime.errors import ModelLoadFailed
-from mooring_runtime.servable import TensorMetadata
+from mooring_runtime.registry.servable import TensorMetadata
 
 FILE_NAME = "mooring.json"
 

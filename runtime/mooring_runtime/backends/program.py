@@ -14,7 +14,7 @@ from mooring_runtime.backends.torch_setup import from_torch, to_torch, use_threa
 from mooring_runtime.datatypes import NUMPY_TYPES
 from mooring_runtime.errors import InferenceError, InvalidInput
 from mooring_runtime.infer_type import InferInput, InferOutput, InferRequest, InferResponse
-from mooring_runtime.servable import ModelMetadata, TensorMetadata
+from mooring_runtime.registry.servable import ModelMetadata, TensorMetadata
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from uuid import uuid4
 from mooring_runtime.backends.base import LONG_LIST, Backend, Job, extent, run_batch
 from mooring_runtime.errors import NotSupported
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
-from mooring_runtime.lane import Lane, LaneLimits
+from mooring_runtime.lanes.lane import Lane, LaneLimits
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.servable import Headers, ModelMetadata
-from mooring_runtime.statistics import work_of
-from mooring_runtime.threads import Threads
+from mooring_runtime.registry.servable import Headers, ModelMetadata
+from mooring_runtime.telemetry.statistics import work_of
 
 
 class BackendServable:

@@ -15,7 +15,7 @@ from mooring_runtime.backends.program import Program, ProgramBackend
 from mooring_runtime.backends.pt2_safety import check_archive
 from mooring_runtime.datatypes import datatype_of
 from mooring_runtime.errors import ModelLoadFailed
-from mooring_runtime.servable import TensorMetadata
+from mooring_runtime.registry.servable import TensorMetadata
 
 
 def load(path: Path, settings: ModelSettings, device: torch.device) -> ProgramBackend:

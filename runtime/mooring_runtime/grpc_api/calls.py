@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from mooring_runtime.errors import InvalidInput
 from mooring_runtime.grpc_api.errors import status_of
 from mooring_runtime.grpc_api.messages import message
-from mooring_runtime.servable import Headers
+from mooring_runtime.registry.servable import Headers
 
 Context = Any
 """grpc.aio.ServicerContext; grpcio ships no types for it."""

@@ -5,9 +5,9 @@ from typing import Any
 
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.grpc_api.messages import message
-from mooring_runtime.log_settings import LogSettings
 from mooring_runtime.model_config import config_of
-from mooring_runtime.statistics import statistics_document
+from mooring_runtime.telemetry.log_settings import LogSettings
+from mooring_runtime.telemetry.statistics import statistics_document
 
 
 class Extensions:

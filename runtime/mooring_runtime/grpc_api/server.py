@@ -14,8 +14,8 @@ from mooring_runtime.errors import StartupError
 from mooring_runtime.grpc_api.health import Health
 from mooring_runtime.grpc_api.messages import POOL, SERVICE
 from mooring_runtime.grpc_api.servicer import service_handlers
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.settings import Settings
-from mooring_runtime.threads import Threads
 
 
 @asynccontextmanager

@@ -15,8 +15,8 @@ from mooring_runtime.grpc_api.requests import alone, chained, until
 from mooring_runtime.grpc_api.stream import SHAPES, WANTS_EMPTY_FINAL, answer_in_order, shape_of
 from mooring_runtime.grpc_api.wire import parse_request, render_response
 from mooring_runtime.infer_type import InferRequest, InferResponse
-from mooring_runtime.servable import Headers, TensorMetadata
-from mooring_runtime.threads import Threads
+from mooring_runtime.lanes.threads import Threads
+from mooring_runtime.registry.servable import Headers, TensorMetadata
 
 
 class Servicer:

@@ -17,7 +17,7 @@ from typing import Any
 from mooring_runtime.errors import InvalidInput, ServerNotReady
 from mooring_runtime.grpc_api.errors import status_of
 from mooring_runtime.grpc_api.messages import ModelStreamInferResponse
-from mooring_runtime.servable import Headers
+from mooring_runtime.registry.servable import Headers
 
 SHAPE_KEY = "mooring-stream-shape"
 """The metadata of a call that wants another shape than the server's."""

@@ -17,9 +17,9 @@ import orjson
 
 from mooring_runtime.errors import InferenceError, InvalidInput
 from mooring_runtime.infer_type import InferInput, InferOutput, InferRequest, InferResponse
-from mooring_runtime.lane import Lane, LaneLimits
-from mooring_runtime.schedule import PARAMETERS, priority_of
-from mooring_runtime.servable import Headers
+from mooring_runtime.lanes.lane import Lane, LaneLimits
+from mooring_runtime.lanes.schedule import PARAMETERS, priority_of
+from mooring_runtime.registry.servable import Headers
 
 
 @dataclass(frozen=True)

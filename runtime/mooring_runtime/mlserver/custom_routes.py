@@ -14,8 +14,8 @@ from mooring_runtime.mlserver.context import enter
 from mooring_runtime.mlserver.errors import domain_error
 from mooring_runtime.mlserver.handlers import get_custom_handlers
 from mooring_runtime.mlserver.model import MLModel
-from mooring_runtime.model_thread import ModelThread
 from mooring_runtime.rest_api.errors import error_response
+from mooring_runtime.sdk.model_thread import ModelThread
 
 Run = Callable[[Callable[..., Any], dict[str, Any]], Awaitable[Any]]
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.mlserver.custom_routes import CustomRoutes
 from mooring_runtime.mlserver.metrics import RequestCounters
-from mooring_runtime.threads import Threads
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from mooring_runtime.errors import ModelNotReady, NotSupported
 from mooring_runtime.infer_type import InferRequest, InferResponse
-from mooring_runtime.lane import LaneLimits
+from mooring_runtime.lanes.lane import LaneLimits
 from mooring_runtime.mlserver.batching import Answer, Batcher, Infer
 from mooring_runtime.mlserver.context import enter
 from mooring_runtime.mlserver.errors import domain_error
@@ -15,8 +15,8 @@ from mooring_runtime.mlserver.loops import brought
 from mooring_runtime.mlserver.model import MLModel
 from mooring_runtime.mlserver.types import InferenceRequest
 from mooring_runtime.mlserver.wire import from_mlserver, to_mlserver
-from mooring_runtime.model_thread import ModelThread
-from mooring_runtime.servable import Headers, ModelMetadata, TensorMetadata
+from mooring_runtime.registry.servable import Headers, ModelMetadata, TensorMetadata
+from mooring_runtime.sdk.model_thread import ModelThread
 
 
 class MLModelServable:

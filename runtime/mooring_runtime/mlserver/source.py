@@ -16,9 +16,9 @@ from mooring_runtime.mlserver.implementation import Implementations
 from mooring_runtime.mlserver.model import MLModel
 from mooring_runtime.mlserver.servable import MLModelServable
 from mooring_runtime.mlserver.settings import MODEL_SETTINGS_FILE, ModelSettings, SettingsError, read_document
-from mooring_runtime.model_thread import ModelThread
-from mooring_runtime.servable import Servable
-from mooring_runtime.statistics import work_of
+from mooring_runtime.registry.servable import Servable
+from mooring_runtime.sdk.model_thread import ModelThread
+from mooring_runtime.telemetry.statistics import work_of
 
 
 @dataclass(frozen=True)

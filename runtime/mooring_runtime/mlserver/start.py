@@ -10,10 +10,9 @@ from string import Template
 
 from prometheus_client import start_http_server
 
-from mooring_runtime import aliases
 from mooring_runtime import settings as ours
 from mooring_runtime.errors import StartupError
-from mooring_runtime.folder_source import describe
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.mlserver.custom_routes import CustomRoutes
@@ -23,9 +22,10 @@ from mooring_runtime.mlserver.logging import configure
 from mooring_runtime.mlserver.metrics import ModelsOwn, RequestCounters
 from mooring_runtime.mlserver.settings import Settings, SettingsError
 from mooring_runtime.mlserver.source import SettingsFolder
+from mooring_runtime.registry.folder_source import describe
+from mooring_runtime.sdk import aliases
 from mooring_runtime.server import Models, leave, run
-from mooring_runtime.threads import Threads
-from mooring_runtime.tracing import trace_exporters
+from mooring_runtime.telemetry.tracing import trace_exporters
 from mooring_runtime.workers.place import Place
 
 ACCESS_LOG = '%(client_addr)s "%(request_line)s" %(status_code)s'

@@ -10,7 +10,7 @@ from mooring_runtime.errors import InferenceError, InvalidInput
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
 from mooring_runtime.mlserver.tensor_data import TensorData
 from mooring_runtime.mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
-from mooring_runtime.servable import Headers
+from mooring_runtime.registry.servable import Headers
 
 
 def to_mlserver(request: InferRequest, headers: Headers) -> InferenceRequest:

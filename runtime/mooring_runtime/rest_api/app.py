@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mooring_runtime.dataplane import DataPlane
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.rest_api.docs import add_docs
 from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.rest_api.openapi import document
@@ -17,7 +18,6 @@ from mooring_runtime.rest_api.v2 import v2_router
 from mooring_runtime.rest_api.v2_extensions import v2_extensions_router
 from mooring_runtime.rest_api.v2_streams import v2_streams_router
 from mooring_runtime.server_metadata import SERVER_NAME
-from mooring_runtime.threads import Threads
 
 
 class _Application(FastAPI):

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from mooring_runtime.registry.servable import Headers
 from mooring_runtime.rest_api.answer import Answer, response_of
-from mooring_runtime.servable import Headers
 
 T = TypeVar("T")
 

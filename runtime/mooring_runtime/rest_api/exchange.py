@@ -10,9 +10,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.utils import get_client_addr
 
 from mooring_runtime.logging import logger
+from mooring_runtime.registry.servable import Headers
 from mooring_runtime.rest_api.answer import JSON_HEADERS, Answer, raw_headers
 from mooring_runtime.rest_api.errors import error_answer
-from mooring_runtime.servable import Headers
 
 Call = Callable[[bytes, Headers], Coroutine[Any, Any, Answer]]
 RawHeaders = list[tuple[bytes, bytes]]

@@ -12,7 +12,7 @@ from mooring_api.v2 import Datatype
 from mooring_runtime.codec import encode_json
 from mooring_runtime.errors import InvalidInput
 from mooring_runtime.infer_type import InferInput, InferOutput, InferRequest, InferResponse, Parameters
-from mooring_runtime.servable import TensorMetadata
+from mooring_runtime.registry.servable import TensorMetadata
 
 
 def generate_request(document: Mapping[str, Any], model_name: str, declared: Sequence[TensorMetadata]) -> InferRequest:

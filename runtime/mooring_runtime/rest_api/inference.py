@@ -10,12 +10,12 @@ import orjson
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InferenceError, InvalidInput
 from mooring_runtime.infer_type import InferRequest, InferResponse
+from mooring_runtime.lanes.threads import SMALL_BYTES, Threads
+from mooring_runtime.registry.servable import Headers
 from mooring_runtime.rest_api.answer import Answer, json_answer
 from mooring_runtime.rest_api.cloud_events import Attributes, Event, Mode, read_event, write_event
 from mooring_runtime.rest_api.raw_body import is_raw, raw_request
 from mooring_runtime.rest_api.v2_wire import HEADER_LENGTH, parse_request, render_response, response_document
-from mooring_runtime.servable import Headers
-from mooring_runtime.threads import SMALL_BYTES, Threads
 
 _NOTHING: Any = object()
 _LINE = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE

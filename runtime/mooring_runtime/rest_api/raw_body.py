@@ -13,7 +13,7 @@ from mooring_api.v2 import Datatype
 from mooring_runtime.datatypes import WIRE_BYTES
 from mooring_runtime.errors import InvalidInput
 from mooring_runtime.infer_type import InferInput, InferRequest
-from mooring_runtime.servable import TensorMetadata
+from mooring_runtime.registry.servable import TensorMetadata
 
 _UNDECLARED = TensorMetadata("input-0", Datatype.BYTES, (-1,))
 """What a model that declares nothing is taken to want."""

@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InvalidInput
+from mooring_runtime.registry.servable import TensorMetadata
 from mooring_runtime.rest_api.disconnect import respond
 from mooring_runtime.rest_api.errors import json_response
 from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.rest_api.routes import add_routes
-from mooring_runtime.servable import TensorMetadata
 
 
 class V2Endpoints:

@@ -7,12 +7,12 @@ from starlette.responses import Response
 
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InvalidInput
-from mooring_runtime.log_settings import log_settings
 from mooring_runtime.logging import logger
 from mooring_runtime.model_config import config_of
 from mooring_runtime.rest_api.errors import json_response
 from mooring_runtime.rest_api.routes import add_routes
-from mooring_runtime.statistics import statistics_document
+from mooring_runtime.telemetry.log_settings import log_settings
+from mooring_runtime.telemetry.statistics import statistics_document
 
 
 class V2Extensions:

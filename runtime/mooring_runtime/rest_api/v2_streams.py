@@ -16,13 +16,13 @@ from starlette.responses import Response
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import InferenceError, InvalidInput
 from mooring_runtime.infer_type import InferRequest, InferResponse
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.rest_api.disconnect import CLIENT_CLOSED_REQUEST, while_connected
 from mooring_runtime.rest_api.events import events
 from mooring_runtime.rest_api.generate import generate_document, generate_request
 from mooring_runtime.rest_api.inference import Inference
 from mooring_runtime.rest_api.routes import add_routes
 from mooring_runtime.rest_api.v2_wire import HEADER_LENGTH, read_document, render_response
-from mooring_runtime.threads import Threads
 
 Write = Callable[[InferResponse], tuple[bytes, dict[str, str]]]
 """Makes body and headers of an answer."""

@@ -10,14 +10,14 @@ from uuid import uuid4
 import numpy as np
 
 from mooring_api.v2 import Datatype
-from mooring_runtime.cpu_limit import cpu_count
 from mooring_runtime.datatypes import Array
 from mooring_runtime.errors import InvalidInput
 from mooring_runtime.flag_values import boolean
-from mooring_runtime.frames import frame
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
+from mooring_runtime.lanes.cpu_limit import cpu_count
 from mooring_runtime.predictor_config import PredictorProtocol
 from mooring_runtime.rest_api.cloud_events import Attributes, Event, Mode, is_structured, write_event
+from mooring_runtime.sdk.frames import frame
 from mooring_runtime.utils.numpy_codec import from_np_dtype, to_np_dtype
 
 __all__ = [

@@ -9,9 +9,9 @@ from typing import Any
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import ServerNotReady, StartupError
 from mooring_runtime.fleet import Alone
-from mooring_runtime.log_settings import LogSettings
 from mooring_runtime.logging import logger
-from mooring_runtime.statistics import ModelStatistics, merged, statistics_of
+from mooring_runtime.telemetry.log_settings import LogSettings
+from mooring_runtime.telemetry.statistics import ModelStatistics, merged, statistics_of
 from mooring_runtime.workers import metrics_files
 from mooring_runtime.workers.channel import Channel, ChannelClosed
 from mooring_runtime.workers.messages import Beat, Message, Whole, error_from_wire

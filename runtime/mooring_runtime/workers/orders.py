@@ -9,8 +9,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from mooring_runtime.errors import ModelLoadFailed, ModelNotFound
-from mooring_runtime.log_settings import LogSettings
 from mooring_runtime.logging import logger
+from mooring_runtime.telemetry.log_settings import LogSettings
 from mooring_runtime.workers.channel import ChannelClosed
 from mooring_runtime.workers.messages import error_to_wire
 from mooring_runtime.workers.worker import Worker

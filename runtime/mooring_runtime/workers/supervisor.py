@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mooring_runtime.cpu_limit import cpu_share
 from mooring_runtime.errors import StartupError
+from mooring_runtime.lanes.cpu_limit import cpu_share
 from mooring_runtime.logging import logger
 from mooring_runtime.settings import Settings
 from mooring_runtime.workers import metrics_files

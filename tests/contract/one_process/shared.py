@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from mooring_runtime import InferOutput, InferRequest, InferResponse, Model
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.sdk_source import RegisteredModels
+from mooring_runtime.sdk.source import RegisteredModels
 from mooring_runtime.server import Models, running
 from mooring_runtime.settings import Settings
-from mooring_runtime.threads import Threads
 from mooring_runtime.transports import Address
 
 

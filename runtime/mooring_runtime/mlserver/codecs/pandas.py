@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import orjson
 
-from mooring_runtime.frames import frame, is_frame, is_frame_type
 from mooring_runtime.mlserver.codecs.base import RequestCodec
 from mooring_runtime.mlserver.codecs.decoded import get_decoded, has_decoded
 from mooring_runtime.mlserver.codecs.lists import flat
@@ -20,6 +19,7 @@ from mooring_runtime.mlserver.types import (
     RequestInput,
     ResponseOutput,
 )
+from mooring_runtime.sdk.frames import frame, is_frame, is_frame_type
 
 
 @register_request_codec

@@ -14,8 +14,8 @@ from dataclasses import replace
 
 from mooring_api.v2 import RepositoryState
 from mooring_runtime.errors import QueueFull
-from mooring_runtime.repository import IndexEntry, Repository
-from mooring_runtime.serving import Serving
+from mooring_runtime.registry.repository import IndexEntry, Repository
+from mooring_runtime.registry.serving import Serving
 
 ASK_S = 0.8
 """How long a model may take to say that it is healthy: a little less than Kubernetes waits for a probe's answer."""

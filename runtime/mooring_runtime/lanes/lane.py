@@ -19,9 +19,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from mooring_runtime.crowd import Crowd, rows_of
 from mooring_runtime.errors import InferenceError, QueueFull
-from mooring_runtime.waiting import Entry
+from mooring_runtime.lanes.crowd import Crowd, rows_of
+from mooring_runtime.lanes.waiting import Entry
 
 LINGER_S = 0.01
 """How long a moment is at most; an eighth of what the last batch took where that is less."""

@@ -17,10 +17,10 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from mooring_runtime.cpu_limit import cpu_count
-from mooring_runtime.eager import in_task
 from mooring_runtime.errors import InferenceError, QueueFull
-from mooring_runtime.waiting import Waiting
+from mooring_runtime.lanes.cpu_limit import cpu_count
+from mooring_runtime.lanes.waiting import Waiting
+from mooring_runtime.sdk.eager import in_task
 
 T = TypeVar("T")
 

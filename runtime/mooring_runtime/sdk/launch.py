@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mooring_runtime import aliases
+from mooring_runtime.sdk import aliases
 
 USAGE = "usage: mooring-runtime run FILE [ARG...]\n       mooring-runtime run -m MODULE [ARG...]\n"
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Collection, Iterable
 from typing import Generic, TypeVar
 
-from mooring_runtime.waiting import Entry, Waiting
+from mooring_runtime.lanes.waiting import Entry, Waiting
 
 E = TypeVar("E", bound=Entry)
 

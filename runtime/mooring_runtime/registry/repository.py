@@ -15,11 +15,11 @@ from mooring_runtime.errors import ModelNotFound, ModelNotReady
 from mooring_runtime.heap import Heap
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.model_source import ModelSource, load_failure
-from mooring_runtime.servable import Servable, Versioned
-from mooring_runtime.serving import Lease, Serving, close, retire
-from mooring_runtime.slot import Slot
-from mooring_runtime.statistics import work_of
+from mooring_runtime.registry.model_source import ModelSource, load_failure
+from mooring_runtime.registry.servable import Servable, Versioned
+from mooring_runtime.registry.serving import Lease, Serving, close, retire
+from mooring_runtime.registry.slot import Slot
+from mooring_runtime.telemetry.statistics import work_of
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from mooring_runtime.errors import InvalidInput, ModelNotFound, NotSupported, RequestTooLarge
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import outcome_of
-from mooring_runtime.servable import Headers
+from mooring_runtime.registry.servable import Headers
 
 FLUSH_MS = 3000
 """How long a server that ends waits for its last spans to be sent."""

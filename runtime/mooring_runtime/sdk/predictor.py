@@ -14,8 +14,8 @@ from mooring_runtime.errors import InferenceError, InvalidInput, ModelNotReady, 
 from mooring_runtime.grpc_client import InferenceGRPCClient
 from mooring_runtime.infer_type import InferRequest
 from mooring_runtime.predictor_config import PredictorConfig, PredictorProtocol
+from mooring_runtime.registry.servable import Headers
 from mooring_runtime.rest_client import InferenceRESTClient, RESTConfig
-from mooring_runtime.servable import Headers
 
 FORWARDED = ("authorization", "x-request-id", "traceparent", "tracestate", "baggage", "b3")
 """Headers of the client that go on to the predictor, and all that begin with `x-b3-`."""

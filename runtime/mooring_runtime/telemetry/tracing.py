@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Protocol
 
 from mooring_runtime.logging import logger
-from mooring_runtime.servable import Headers
+from mooring_runtime.registry.servable import Headers
 
 _LIBRARY = "opentelemetry.sdk.trace"
 
@@ -61,7 +61,7 @@ def tracing_to(exporters: tuple[str, ...] | None) -> Tracing | None:
     if exporters is None or not (exporters or _LIBRARY in sys.modules):
         return None
     try:
-        otel = import_module("mooring_runtime.otel")
+        otel = import_module("mooring_runtime.telemetry.otel")
     except ModuleNotFoundError as exc:
         logger.warning("Requests are not traced: there is no %s. Install mooring[otel].", exc.name)
         return None

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 
-from mooring_runtime.eager import awaited
 from mooring_runtime.errors import ModelLoadFailed, ModelNotFound
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.model import Model
 from mooring_runtime.model_repository import ModelRepository, repository_of
-from mooring_runtime.model_thread import ModelThread
-from mooring_runtime.sdk_servable import SdkServable
-from mooring_runtime.servable import Servable
+from mooring_runtime.registry.servable import Servable
+from mooring_runtime.sdk.eager import awaited
+from mooring_runtime.sdk.model_thread import ModelThread
+from mooring_runtime.sdk.servable import SdkServable
 
 
 class RegisteredModels:

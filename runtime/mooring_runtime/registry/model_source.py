@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from mooring_runtime.errors import ModelLoadFailed, ServingError
-from mooring_runtime.servable import Servable
+from mooring_runtime.registry.servable import Servable
 
 
 class ModelSource(Protocol):

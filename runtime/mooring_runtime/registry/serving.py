@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from mooring_runtime.logging import logger
-from mooring_runtime.servable import Servable
+from mooring_runtime.registry.servable import Servable
 
 DRAIN_S = 30.0
 """How long a retired version may take to answer what it has begun; a model that hangs is dropped then."""

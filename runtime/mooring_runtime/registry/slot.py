@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from mooring_api.v2 import RepositoryState
-from mooring_runtime.serving import Serving
+from mooring_runtime.registry.serving import Serving
 
 
 @dataclass(eq=False)

@@ -9,13 +9,13 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-from mooring_runtime.eager import awaited
 from mooring_runtime.errors import ModelLoadFailed
 from mooring_runtime.model import InferenceVerb, Model
-from mooring_runtime.model_thread import ModelThread
 from mooring_runtime.predictor_config import PredictorConfig
-from mooring_runtime.sdk_servable import called, in_pieces
-from mooring_runtime.servable import Headers
+from mooring_runtime.registry.servable import Headers
+from mooring_runtime.sdk.eager import awaited
+from mooring_runtime.sdk.model_thread import ModelThread
+from mooring_runtime.sdk.servable import called, in_pieces
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Replica:
             predictor: What the model stands in front of, by the flags of the server that the client called.
 
         Raises:
-            ServingError: as `sdk_servable.called`.
+            ServingError: as `servable.called`.
         """
         await self.begin()  # a class with a check_health of its own
         if self._model.predictor_config is None:

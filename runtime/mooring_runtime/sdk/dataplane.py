@@ -12,7 +12,7 @@ from mooring_runtime.errors import ModelNotFound, ServerNotReady
 from mooring_runtime.infer_type import InferRequest
 from mooring_runtime.model import Model
 from mooring_runtime.model_repository import ModelRepository
-from mooring_runtime.servable import Headers, TensorMetadata
+from mooring_runtime.registry.servable import Headers, TensorMetadata
 
 T = TypeVar("T")
 

@@ -6,16 +6,16 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
-from mooring_runtime.eager import awaited, in_task
 from mooring_runtime.errors import InferenceError, InvalidInput, ModelNotReady, ServingError, in_our_words
 from mooring_runtime.infer_type import InferOutput, InferRequest, InferResponse
+from mooring_runtime.lanes.schedule import priority_of
 from mooring_runtime.logging import trace_logger
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.model import InferenceVerb, Model
-from mooring_runtime.model_thread import ModelThread
-from mooring_runtime.schedule import priority_of
-from mooring_runtime.servable import Headers, ModelMetadata, TensorMetadata
-from mooring_runtime.trace_lines import trace
+from mooring_runtime.registry.servable import Headers, ModelMetadata, TensorMetadata
+from mooring_runtime.sdk.eager import awaited, in_task
+from mooring_runtime.sdk.model_thread import ModelThread
+from mooring_runtime.telemetry.trace_lines import trace
 
 
 class SdkServable:

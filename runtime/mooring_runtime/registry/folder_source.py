@@ -10,10 +10,10 @@ from mooring_runtime.backends.loading import load_backend
 from mooring_runtime.backends.servable import BackendServable
 from mooring_runtime.backends.versions import chosen_versions, is_versioned
 from mooring_runtime.errors import ModelLoadFailed, ModelNotFound
-from mooring_runtime.lane import LaneLimits
+from mooring_runtime.lanes.lane import LaneLimits
+from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.metrics import Metrics
-from mooring_runtime.servable import Servable
-from mooring_runtime.threads import Threads
+from mooring_runtime.registry.servable import Servable
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """Names that may become a path: nothing hidden, nothing that climbs."""

@@ -24,8 +24,8 @@ PLACES = {
     "mlserver.codecs.utils": f"{OURS}.mlserver.codecs.single",
     **{f"mlserver.codecs.{name}": f"{OURS}.mlserver.codecs.lists" for name in ("string", "base64", "datetime")},
     "kserve.protocol.infer_type": f"{OURS}.infer_type",
-    "kserve.protocol.dataplane": f"{OURS}.sdk_dataplane",
-    "kserve.protocol.model_repository_extension": f"{OURS}.sdk_dataplane",
+    "kserve.protocol.dataplane": f"{OURS}.sdk.dataplane",
+    "kserve.protocol.model_repository_extension": f"{OURS}.sdk.dataplane",
     "kserve.protocol.grpc.grpc_predict_v2_pb2": f"{OURS}.grpc_api.messages",
     "kserve.protocol.grpc.grpc_predict_v2_pb2_grpc": f"{OURS}.grpc_api.stub",
 }

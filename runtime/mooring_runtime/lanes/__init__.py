@@ -1,0 +1,1 @@
+"""Where requests wait for a model that computes: queues, batches, threads and CPUs."""
