@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.errors import StartupError
 from mooring_runtime.lanes.cpu_limit import cpu_share
+from mooring_runtime.lanes.openmp import let_helpers_go
 from mooring_runtime.lanes.threads import Threads
 from mooring_runtime.logging import logger
 from mooring_runtime.metrics import Metrics, UserMetrics
@@ -204,6 +205,7 @@ def run(
             return 0
         if place is not None:
             settings = replace(settings, http_port=place.http_port, grpc_port=place.grpc_port, shares_ports=True)
+        let_helpers_go()  # of a program that made its models before
         with asyncio.Runner(loop_factory=_LOOPS[settings.event_loop]) as runner:
             runner.run(serve(settings, models, warm, front, place, on_signal))
     except StartupError as exc:

@@ -268,6 +268,32 @@ async def test_calls_begin_in_the_order_of_their_priority() -> None:
     assert order == ["first", "default", "late"]
 
 
+async def test_what_ends_is_told_while_long_calls_that_came_with_it_still_wait() -> None:
+    now_s, first_told, entered, opened = [0.0], threading.Event(), threading.Event(), threading.Event()
+    thread = ModelThread("m", 10, clock=lambda: now_s[0])
+
+    async def long() -> None:
+        now_s[0] += 1
+
+    async def gate() -> None:
+        entered.set()
+        assert opened.wait(10)
+        now_s[0] += 1
+
+    async def needs_the_first() -> None:
+        assert first_told.wait(10)
+
+    gated = asyncio.create_task(thread.run(gate))  # what comes next waits together
+    assert await asyncio.to_thread(entered.wait, 10)
+    first = asyncio.create_task(thread.run(long))
+    first.add_done_callback(lambda _: first_told.set())
+    rest = [asyncio.create_task(thread.run(call)) for call in (long, needs_the_first)]
+    await asyncio.sleep(0)
+    opened.set()
+    await asyncio.gather(gated, first, *rest)
+    thread.close()
+
+
 @pytest.mark.parametrize(("concurrency", "most"), [(1, 1), (2, 2)])
 async def test_as_many_sync_handlers_run_at_once_as_are_allowed(concurrency: int, most: int) -> None:
     thread, lock, inside, seen = ModelThread("m", 10, concurrency=concurrency), threading.Lock(), 0, list[int]()

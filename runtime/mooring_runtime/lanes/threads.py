@@ -13,6 +13,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
+from mooring_runtime.lanes.openmp import let_helpers_go
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -146,6 +148,9 @@ class Cores:
         finally:
             with self._lock:
                 self._takers -= 1
+                others = self._takers
+            if others:  # who computes on may have this thread's CPUs
+                let_helpers_go()
 
     @property
     def share(self) -> int:
@@ -178,7 +183,14 @@ class Threads:
 
     async def load(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` in a loader thread."""
-        return await asyncio.get_running_loop().run_in_executor(self.loader, lambda: work(*args, **kwargs))
+
+        def load() -> T:
+            try:
+                return work(*args, **kwargs)
+            finally:
+                let_helpers_go()
+
+        return await asyncio.get_running_loop().run_in_executor(self.loader, load)
 
     async def code(self, size_bytes: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run codec `work` over `size_bytes`: here when it is small, else in a thread."""

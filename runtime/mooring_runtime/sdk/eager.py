@@ -7,8 +7,10 @@ sent the coroutine its first None gives it to `loop.create_task` then, which goe
 
 import asyncio
 import types
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
+
+from mooring_runtime.errors import InferenceError
 
 T = TypeVar("T")
 
@@ -27,6 +29,18 @@ async def in_task(call: Callable[[], Awaitable[T]]) -> T:
     if not _in_task():
         await _until_task()
     return await call()
+
+
+async def unless_it_exits(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Await `call()`; code that would end the interpreter has failed, and nothing else ends.
+
+    Raises:
+        InferenceError: it raised SystemExit or KeyboardInterrupt.
+    """
+    try:
+        return await call()
+    except (SystemExit, KeyboardInterrupt) as exc:
+        raise InferenceError(f"{type(exc).__name__} : {exc}") from exc
 
 
 def _in_task() -> bool:

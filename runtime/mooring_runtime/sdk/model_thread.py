@@ -15,14 +15,19 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 from mooring_runtime.errors import InferenceError, QueueFull
 from mooring_runtime.lanes.cpu_limit import cpu_count
 from mooring_runtime.lanes.waiting import Waiting
-from mooring_runtime.sdk.eager import in_task
+from mooring_runtime.sdk.eager import in_task, unless_it_exits
+from mooring_runtime.sdk.loops import loop_like_here
 
 T = TypeVar("T")
+
+TURN_S = 0.002
+"""How long the model's loop may take for a turn: what ends in it is told after it, and what is new begins after it."""
 
 _END: Any = object()
 """What the next piece of a generator is when there is none."""
@@ -53,13 +58,21 @@ class ModelThread:
         executor_threads: Threads of the loop's default executor, which the model's own code may use; None is KServe's
             number, min(32, CPU limit + 4).
         concurrency: Calls whose sync handlers may run at once. More than one run in threads without a loop.
+        clock: Seconds, from any beginning.
     """
 
-    def __init__(self, name: str, max_waiting: int, executor_threads: int | None = None, concurrency: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        max_waiting: int,
+        executor_threads: int | None = None,
+        concurrency: int = 1,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
         self._name = name
         self._max_waiting = max_waiting
         self._calls = 0
-        self._loop = _loop_like_here()
+        self._loop = loop_like_here()
         workers = executor_threads or min(32, cpu_count() + 4)
         self._loop.set_default_executor(ThreadPoolExecutor(workers, f"model-{name}-worker"))
         self._runners = ThreadPoolExecutor(concurrency, f"model-{name}-run") if concurrency > 1 else None
@@ -69,6 +82,8 @@ class ModelThread:
         self._running = 0
         self._ended: deque[tuple[_Call[Any], Any, BaseException | None]] = deque()
         self._told = False
+        self._clock = clock
+        self._turned_s, self._begun, self._call_s = 0.0, 0, 0.0  # the last turn: when it began, with what, at what cost
         # A daemon: a handler that hangs must not keep the process from ending.
         threading.Thread(target=self._loop.run_forever, name=f"model-{name}", daemon=True).start()
 
@@ -120,11 +135,22 @@ class ModelThread:
             self._loop.call_soon_threadsafe(entry.task.cancel)
 
     def _take_turns(self) -> None:
-        """On the model's loop: begin what waits now, then let the loop turn, for those that have begun."""
-        for _ in range(max(1, len(self._waiting))):
+        """On the model's loop: begin what waits now, then let the loop turn, for those that have begun.
+
+        Calls that take long begin one a turn, since none of a turn's is answered before the last of them has computed.
+        """
+        now_s = self._clock()
+        if self._begun:
+            self._call_s = (now_s - self._turned_s) / self._begun
+        fit = int(TURN_S / self._call_s) if self._call_s else len(self._waiting)
+        most = max(1, min(len(self._waiting), fit))
+        self._turned_s, self._begun = now_s, 0
+        while self._begun < most:
             if (entry := self._next()) is None:
+                self._begun = 0
                 return
             self._begin(entry)
+            self._begun += 1
         self._loop.call_soon(self._take_turns)
 
     def _take_all(self) -> None:
@@ -143,7 +169,7 @@ class ModelThread:
     def _begin(self, entry: _Call[Any]) -> None:
         if entry.abandoned:
             return
-        coroutine = _guarded(entry.begin)
+        coroutine = unless_it_exits(entry.begin)
         try:
             entry.context.run(coroutine.send, None)
         except StopIteration as ended:
@@ -218,24 +244,3 @@ class ModelThread:
         if self._runners is not None:
             self._runners.shutdown(wait=False)
         self._loop.call_soon_threadsafe(self._loop.stop)
-
-
-async def _guarded(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    try:
-        return await call()
-    except (SystemExit, KeyboardInterrupt) as exc:  # would end the loop, and with it the model
-        raise InferenceError(f"{type(exc).__name__} : {exc}") from exc
-
-
-def _loop_like_here() -> asyncio.AbstractEventLoop:
-    """A loop of the kind that runs the server, so that `--event_loop` holds for models; asyncio's where none runs.
-
-    uvloop is woken from another thread more cheaply. Exceptions that nobody waits for go where the server's go.
-    """
-    try:
-        running = asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.new_event_loop()
-    loop = type(running)()
-    loop.set_exception_handler(running.get_exception_handler())
-    return loop

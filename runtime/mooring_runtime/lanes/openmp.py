@@ -1,0 +1,32 @@
+"""OpenMP's helpers: the threads that torch, numpy's BLAS and others compute with beside the one that asked.
+
+GNU's OpenMP keeps helpers for each thread that ever computed in parallel, and counts them. Past the number of CPUs it
+takes the machine for overloaded, and lets helpers sleep between any two steps of a computation, which costs AlexNet
+15 % for one image. Threads that computed while they loaded, or that computed before, count too, until they let go.
+"""
+
+import ctypes
+import sys
+from functools import cache
+from pathlib import Path
+
+_SOFT = 1
+"""`omp_pause_soft` of OpenMP 5.0: let go of threads, keep everything else."""
+
+
+def let_helpers_go() -> None:
+    """End the helpers of the calling thread; new ones are made when it computes in parallel again."""
+    for library in _libraries("torch" in sys.modules):
+        library.omp_pause_resource_all(_SOFT)
+
+
+@cache
+def _libraries(has_torch: bool) -> list[ctypes.CDLL]:
+    """GNU's, as often as packages have brought it; looked for again once torch is there, which brings one."""
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:  # not Linux
+        return []
+    paths = {line.split(maxsplit=5)[5] for line in lines if "/libgomp" in line}
+    found = [ctypes.CDLL(path) for path in sorted(paths)]
+    return [library for library in found if hasattr(library, "omp_pause_resource_all")]
