@@ -9,6 +9,7 @@ import torch
 
 from mooring_runtime import InferInput, InferRequest, InferResponse, RequestedOutput
 from mooring_runtime.backends import alexnet
+from mooring_runtime.backends.alexnet_network import OneDnnNetwork, read_network
 from mooring_runtime.backends.base import Backend, run_batch
 from mooring_runtime.backends.image import image_tensor
 from mooring_runtime.backends.model_settings import ModelSettings
@@ -87,6 +88,21 @@ def test_a_batch_answers_as_its_images_alone_within_what_fp32_rounds(
     for together, expected in zip(run_batch(backend, [backend.prepare(each) for each in requests]), alone, strict=True):
         assert not isinstance(together, Exception)
         np.testing.assert_allclose(together[0].as_numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_quicker_networks_answer_as_the_plain_one_and_share_its_matrices(alexnet_weights: Path) -> None:
+    plain = read_network(alexnet_weights / "model.safetensors")
+    laid_out, by_onednn = plain.laid_out(torch.float32), OneDnnNetwork(plain, torch.float32)
+    for rows in (1, 3):
+        images = torch.randn(rows, 3, 224, 224, generator=torch.Generator().manual_seed(rows))
+        with torch.inference_mode():
+            expected = plain(images)
+            torch.testing.assert_close(laid_out(images), expected, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(by_onednn(images), expected, rtol=1e-4, atol=1e-4)
+    matrix = "classifier.1.weight"
+    address = plain.get_parameter(matrix).data_ptr()
+    assert laid_out.get_parameter(matrix).data_ptr() == address
+    assert by_onednn.matrices[0][0].data_ptr() == address
 
 
 def test_only_images_are_worth_a_thread(backend: alexnet.AlexNetBackend, jpeg: Callable[[int, int], bytes]) -> None:

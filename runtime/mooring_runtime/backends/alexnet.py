@@ -3,6 +3,7 @@
 The answers are torchvision's (a test compares them), or nearly in the fast profile.
 """
 
+import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,9 @@ def load(path: Path, settings: ModelSettings, device: torch.device) -> "AlexNetB
 
 
 def _quicker(network: Network, dtype: torch.dtype, device: torch.device) -> Network | OneDnnNetwork:
-    """The same network for `device`, by the kernels that are fastest there."""
-    if device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    """The same network for `device`, by the kernels that are fastest there; oneDNN's own ones are for x86."""
+    has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if device.type == "cpu" and has_onednn and platform.machine().lower() in ("x86_64", "amd64"):
         return OneDnnNetwork(network, dtype)
     return network.laid_out(dtype).to(device)
 

@@ -67,6 +67,11 @@ class OneDnnNetwork(nn.Module):
 
     It multiplies small batches by oneDNN too (torch's own choice, MKL, takes half as long again), which adds the same
     products up in another order. Matrices, nearly all of the memory, are shared with `network` when the dtype is its.
+
+    Attributes:
+        classes: Logits of an image.
+        dtype: Of the weights, and of what goes in.
+        matrices: Weight and bias of the linear layers.
     """
 
     def __init__(self, network: Network, dtype: torch.dtype) -> None:
@@ -75,12 +80,12 @@ class OneDnnNetwork(nn.Module):
         self.dtype = dtype
         self.features = to_mkldnn(deepcopy(network.features), dtype)  # type: ignore[no-untyped-call]
         layers = (layer for layer in network.classifier if isinstance(layer, nn.Linear))
-        self._matrices = [(layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)) for layer in layers]
+        self.matrices = [(layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)) for layer in layers]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """`[N, 3, 224, 224]` to logits `[N, classes]`."""
         rows = self.features(images.to_mkldnn()).flatten(1)  # 6 x 6 already: the pool would change nothing
-        for position, (weight, bias) in enumerate(self._matrices):
+        for position, (weight, bias) in enumerate(self.matrices):
             rows = torch.ops.aten.mkldnn_linear(rows.relu_() if position else rows, weight, bias)
         logits: torch.Tensor = rows.to_dense()
         return logits
