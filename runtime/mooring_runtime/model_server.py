@@ -177,7 +177,12 @@ class ModelServer:
         self._serving = True  # the signals are the server's by now
         settings, models = self.settings, self.registered_models
         source = RegisteredModels(
-            models, settings.max_waiting, metrics, settings.max_asyncio_workers, settings.concurrency or 1
+            models,
+            settings.max_waiting,
+            metrics,
+            settings.max_asyncio_workers,
+            settings.concurrency or 1,
+            threads.cores,
         )
         strict = not (models.makes_models or settings.multi_model)
         if settings.strict_readiness is not None:

@@ -11,6 +11,7 @@ import uvloop
 
 from mooring_runtime import InferInput, InferRequest, Model
 from mooring_runtime.grpc_client import InferenceGRPCClient
+from mooring_runtime.lanes.threads import Cores
 from mooring_runtime.sdk.model_thread import ModelThread
 
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
@@ -314,6 +315,22 @@ async def test_as_many_sync_handlers_run_at_once_as_are_allowed(concurrency: int
     finally:
         thread.close()
     assert max(seen) == most
+
+
+async def test_handlers_that_run_at_once_share_the_cpus() -> None:
+    cores, together = Cores(4), threading.Barrier(2)
+    thread, seen = ModelThread("m", 10, concurrency=2, busy=cores.taken), list[int]()
+
+    async def work() -> None:
+        together.wait(10)
+        seen.append(cores.share)
+        together.wait(10)
+
+    try:
+        await asyncio.gather(thread.run_eagerly(work), thread.run_eagerly(work))
+    finally:
+        thread.close()
+    assert seen == [2, 2]
 
 
 async def test_a_stream_that_is_left_while_it_waits_is_closed_after_its_cleanup() -> None:

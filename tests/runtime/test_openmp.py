@@ -76,6 +76,28 @@ assert count() == with_helper, "alone, it keeps them for the next time"
 """)
 
 
+def test_code_that_is_not_ours_computes_with_its_share_of_the_cpus_and_no_more_than_it_was_told() -> None:
+    run("""
+cores, may_end, began = Cores(4), threading.Event(), threading.Event()
+
+def first():
+    with cores.shared():
+        began.set()
+        may_end.wait(10)
+
+other = threading.Thread(target=first)
+other.start()
+began.wait(10)
+torch.set_num_threads(3)
+with cores.shared():
+    assert torch.get_num_threads() == 2, torch.get_num_threads()
+may_end.set()
+other.join()
+with cores.shared():
+    assert torch.get_num_threads() == 3, torch.get_num_threads()
+""")
+
+
 def test_without_an_openmp_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     from mooring_runtime.lanes import openmp
 

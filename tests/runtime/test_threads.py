@@ -47,7 +47,7 @@ def warm() -> Iterator[Callable[[int], WarmThreads]]:
     made: list[WarmThreads] = []
 
     def make(most: int) -> WarmThreads:
-        made.append(WarmThreads(most, "warm", lambda: None))
+        made.append(WarmThreads(most, "warm"))
         return made[-1]
 
     yield make

@@ -7,6 +7,7 @@ takes the machine for overloaded, and lets helpers sleep between any two steps o
 
 import ctypes
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,22 @@ def let_helpers_go() -> None:
     """End the helpers of the calling thread; new ones are made when it computes in parallel again."""
     for library in _libraries("torch" in sys.modules):
         library.omp_pause_resource_all(_SOFT)
+
+
+def compute_with(most: int) -> None:
+    """Let torch, where it is there, compute with at most so many threads in this one; with fewer where it was told."""
+    set_threads = getattr(sys.modules.get("torch"), "set_num_threads", None)
+    if set_threads is None:
+        return
+    get_threads = sys.modules["torch"].get_num_threads
+    if not hasattr(_mine, "told"):
+        _mine.told = get_threads()
+    wanted = min(_mine.told, most)
+    if get_threads() != wanted:
+        set_threads(wanted)
+
+
+_mine = threading.local()
 
 
 @cache

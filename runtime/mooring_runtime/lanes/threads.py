@@ -13,7 +13,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-from mooring_runtime.lanes.openmp import let_helpers_go
+from mooring_runtime.lanes.openmp import compute_with, let_helpers_go
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class WarmThreads(Executor):
         begin: Called once in each.
     """
 
-    def __init__(self, most: int, name: str, begin: Callable[[], None]) -> None:
+    def __init__(self, most: int, name: str, begin: Callable[[], None] = lambda: None) -> None:
         self._most = most
         self._name = name
         self._begin = begin
@@ -151,6 +151,13 @@ class Cores:
                 others = self._takers
             if others:  # who computes on may have this thread's CPUs
                 let_helpers_go()
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """As `taken`, for code that is not ours: torch, where it is there, is told of the share."""
+        with self.taken():
+            compute_with(self.share)
+            yield
 
     @property
     def share(self) -> int:

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from time import perf_counter
@@ -20,6 +21,7 @@ from typing import Any, Generic, TypeVar
 
 from mooring_runtime.errors import InferenceError, QueueFull
 from mooring_runtime.lanes.cpu_limit import cpu_count
+from mooring_runtime.lanes.threads import WarmThreads
 from mooring_runtime.lanes.waiting import Waiting
 from mooring_runtime.sdk.eager import in_task, unless_it_exits
 from mooring_runtime.sdk.loops import loop_like_here
@@ -58,6 +60,7 @@ class ModelThread:
         executor_threads: Threads of the loop's default executor, which the model's own code may use; None is KServe's
             number, min(32, CPU limit + 4).
         concurrency: Calls whose sync handlers may run at once. More than one run in threads without a loop.
+        busy: Entered by such a thread while a handler runs in it.
         clock: Seconds, from any beginning.
     """
 
@@ -67,6 +70,7 @@ class ModelThread:
         max_waiting: int,
         executor_threads: int | None = None,
         concurrency: int = 1,
+        busy: Callable[[], AbstractContextManager[object]] = nullcontext,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         self._name = name
@@ -75,8 +79,9 @@ class ModelThread:
         self._loop = loop_like_here()
         workers = executor_threads or min(32, cpu_count() + 4)
         self._loop.set_default_executor(ThreadPoolExecutor(workers, f"model-{name}-worker"))
-        self._runners = ThreadPoolExecutor(concurrency, f"model-{name}-run") if concurrency > 1 else None
+        self._runners = WarmThreads(concurrency, f"model-{name}-run") if concurrency > 1 else None
         self._concurrency = concurrency
+        self._busy = busy
         self._lock = threading.Lock()  # guards the next two: the server's loop puts, the model's threads take
         self._waiting: Waiting[_Call[Any]] = Waiting()
         self._running = 0
@@ -156,7 +161,8 @@ class ModelThread:
     def _take_all(self) -> None:
         """In a thread of its own: begin calls until none waits."""
         while (entry := self._next()) is not None:
-            self._begin(entry)
+            with self._busy():
+                self._begin(entry)
 
     def _next(self) -> _Call[Any] | None:
         """The most urgent call; None means that this runner has stopped."""

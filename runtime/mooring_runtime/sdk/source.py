@@ -1,8 +1,10 @@
 """The registry that opens models of user code."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 
 from mooring_runtime.errors import ModelLoadFailed, ModelNotFound
+from mooring_runtime.lanes.threads import Cores
 from mooring_runtime.metrics import Metrics
 from mooring_runtime.model import Model
 from mooring_runtime.model_repository import ModelRepository, repository_of
@@ -13,7 +15,16 @@ from mooring_runtime.sdk.servable import SdkServable
 
 
 class RegisteredModels:
-    """Opens models that user code made; a load request calls their `load`."""
+    """Opens models that user code made; a load request calls their `load`.
+
+    Args:
+        models: The program's.
+        max_waiting: Requests that may wait for each of them.
+        metrics: Where what they do is counted.
+        executor_threads: Threads of each model's default executor; None is KServe's number.
+        concurrency: Sync handlers of a model that may run at once.
+        cores: What those share.
+    """
 
     versioned = False
 
@@ -24,12 +35,14 @@ class RegisteredModels:
         metrics: Metrics,
         executor_threads: int | None = None,
         concurrency: int = 1,
+        cores: Cores | None = None,
     ) -> None:
         self._repository = repository_of(models)
         self._max_waiting = max_waiting
         self._metrics = metrics
         self._executor_threads = executor_threads
         self._concurrency = concurrency
+        self._busy = nullcontext if cores is None else cores.shared
         self._open: dict[str, SdkServable] = {}
 
     async def open(self, name: str) -> Servable:
@@ -71,7 +84,7 @@ class RegisteredModels:
         return servable
 
     def _thread(self, name: str) -> ModelThread:
-        return ModelThread(name, self._max_waiting, self._executor_threads, self._concurrency)
+        return ModelThread(name, self._max_waiting, self._executor_threads, self._concurrency, self._busy)
 
     def _new(self, name: str, thread: ModelThread) -> SdkServable:
         model = self._repository.get_model(name)
