@@ -72,9 +72,11 @@ def kserve(file: Path, model: str, what: str = "", quiet: bool = False, environ:
     return Arm(Label("KServe", what, logs=not quiet), command, environ)
 
 
-def same_file(file: Path, model: str, what: str, target: Target | None = None, quiet: bool = False) -> Arm:
+def same_file(
+    file: Path, model: str, what: str, target: Target | None = None, quiet: bool = False, options: Sequence[str] = ()
+) -> Arm:
     """Ours running the same."""
-    command = (*OURS, "run", str(file), "--model_name", model, *PORTS, *(QUIET if quiet else ()))
+    command = (*OURS, "run", str(file), "--model_name", model, *PORTS, *(QUIET if quiet else ()), *options)
     return Arm(Label("ours", what, target, not quiet), command)
 
 

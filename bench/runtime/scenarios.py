@@ -38,6 +38,7 @@ def _jpeg(made: Inputs) -> Scenario:
     arms = (
         kserve(MODEL_FILE, "alexnet", "model file"),
         same_file(MODEL_FILE, "alexnet", "same model file"),
+        same_file(MODEL_FILE, "alexnet", "same model file, --concurrency 2", options=("--concurrency", "2")),
         bundled(made, Work("image"), Target(2.5, 0.5)),
         bundled(made, Work("image", profile="fast"), Target(6)),
     )
@@ -52,6 +53,7 @@ def _binary(made: Inputs) -> Scenario:
     arms = (
         kserve(ALEXNET, "alexnet", "model file"),
         same_file(ALEXNET, "alexnet", "same model file"),
+        same_file(ALEXNET, "alexnet", "same model file, --concurrency 2", options=("--concurrency", "2")),
         bundled(made, Work("tensor"), Target(7)),
         bundled(made, Work("tensor", profile="fast")),
     )
