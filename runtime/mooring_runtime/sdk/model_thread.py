@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from dataclasses import dataclass
-from time import perf_counter
+from time import thread_time
 from typing import Any, Generic, TypeVar
 
 from mooring_runtime.errors import InferenceError, QueueFull
@@ -29,7 +29,7 @@ from mooring_runtime.sdk.loops import loop_like_here
 T = TypeVar("T")
 
 TURN_S = 0.002
-"""How long the model's loop may take for a turn: what ends in it is told after it, and what is new begins after it."""
+"""How long the model's loop may compute in a turn: what ends in it is told after it, what is new begins after it."""
 
 _END: Any = object()
 """What the next piece of a generator is when there is none."""
@@ -61,7 +61,7 @@ class ModelThread:
             number, min(32, CPU limit + 4).
         concurrency: Calls whose sync handlers may run at once. More than one run in threads without a loop.
         busy: Entered by such a thread while a handler runs in it.
-        clock: Seconds, from any beginning.
+        clock: Seconds that the calling thread has computed; its waits for the interpreter's lock are not the model's.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ModelThread:
         executor_threads: int | None = None,
         concurrency: int = 1,
         busy: Callable[[], AbstractContextManager[object]] = nullcontext,
-        clock: Callable[[], float] = perf_counter,
+        clock: Callable[[], float] = thread_time,
     ) -> None:
         self._name = name
         self._max_waiting = max_waiting
