@@ -1,4 +1,6 @@
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +13,7 @@ import uvloop
 
 from mooring_runtime import InferInput, InferRequest, Model
 from mooring_runtime.grpc_client import InferenceGRPCClient
-from mooring_runtime.lanes.threads import Cores
+from mooring_runtime.lanes.threads import NICENESS, Cores
 from mooring_runtime.sdk.model_thread import ModelThread
 
 Serve = Callable[..., AbstractAsyncContextManager[Any]]
@@ -315,6 +317,19 @@ async def test_as_many_sync_handlers_run_at_once_as_are_allowed(concurrency: int
     finally:
         thread.close()
     assert max(seen) == most
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has niceness by thread")
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_a_model_gives_way_to_the_event_loop(concurrency: int) -> None:
+    async def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    thread = ModelThread("m", 10, concurrency=concurrency)
+    try:
+        assert await thread.run_eagerly(niceness) == min(await niceness() + NICENESS, 19)
+    finally:
+        thread.close()
 
 
 async def test_handlers_that_run_at_once_share_the_cpus() -> None:

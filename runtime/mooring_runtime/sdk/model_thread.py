@@ -21,15 +21,12 @@ from typing import Any, Generic, TypeVar
 
 from mooring_runtime.errors import InferenceError, QueueFull
 from mooring_runtime.lanes.cpu_limit import cpu_count
-from mooring_runtime.lanes.threads import WarmThreads
+from mooring_runtime.lanes.threads import WarmThreads, step_back
 from mooring_runtime.lanes.waiting import Waiting
 from mooring_runtime.sdk.eager import in_task, unless_it_exits
-from mooring_runtime.sdk.loops import loop_like_here
+from mooring_runtime.sdk.loops import Turns, loop_like_here
 
 T = TypeVar("T")
-
-TURN_S = 0.002
-"""How long the model's loop may compute in a turn: what ends in it is told after it, what is new begins after it."""
 
 _END: Any = object()
 """What the next piece of a generator is when there is none."""
@@ -79,7 +76,7 @@ class ModelThread:
         self._loop = loop_like_here()
         workers = executor_threads or min(32, cpu_count() + 4)
         self._loop.set_default_executor(ThreadPoolExecutor(workers, f"model-{name}-worker"))
-        self._runners = WarmThreads(concurrency, f"model-{name}-run") if concurrency > 1 else None
+        self._runners = WarmThreads(concurrency, f"model-{name}-run", step_back) if concurrency > 1 else None
         self._concurrency = concurrency
         self._busy = busy
         self._lock = threading.Lock()  # guards the next two: the server's loop puts, the model's threads take
@@ -87,8 +84,8 @@ class ModelThread:
         self._running = 0
         self._ended: deque[tuple[_Call[Any], Any, BaseException | None]] = deque()
         self._told = False
-        self._clock = clock
-        self._turned_s, self._begun, self._call_s = 0.0, 0, 0.0  # the last turn: when it began, with what, at what cost
+        self._turns = Turns(clock)
+        self._loop.call_soon(step_back)
         # A daemon: a handler that hangs must not keep the process from ending.
         threading.Thread(target=self._loop.run_forever, name=f"model-{name}", daemon=True).start()
 
@@ -144,18 +141,11 @@ class ModelThread:
 
         Calls that take long begin one a turn, since none of a turn's is answered before the last of them has computed.
         """
-        now_s = self._clock()
-        if self._begun:
-            self._call_s = (now_s - self._turned_s) / self._begun
-        fit = int(TURN_S / self._call_s) if self._call_s else len(self._waiting)
-        most = max(1, min(len(self._waiting), fit))
-        self._turned_s, self._begun = now_s, 0
-        while self._begun < most:
+        for _ in range(self._turns.most(len(self._waiting))):
             if (entry := self._next()) is None:
-                self._begun = 0
+                self._turns.stop()
                 return
             self._begin(entry)
-            self._begun += 1
         self._loop.call_soon(self._take_turns)
 
     def _take_all(self) -> None:
