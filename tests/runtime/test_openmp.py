@@ -98,11 +98,13 @@ with cores.shared():
 """)
 
 
-def test_without_an_openmp_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+@on_linux
+@pytest.mark.parametrize("mapped", ["/lib/libc.so.6", "/gone/libgomp.so.1 (deleted)"])
+def test_without_an_openmp_there_is_nothing_to_do(mapped: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from mooring_runtime.lanes import openmp
 
     openmp._libraries.cache_clear()
-    monkeypatch.setattr(Path, "read_text", lambda self: "7f00-7f01 r--p 00000000 08:01 1 /lib/libc.so.6\n")
+    monkeypatch.setattr(Path, "read_text", lambda self: f"7f00-7f01 r--p 00000000 08:01 1 {mapped}\n")
     try:
         openmp.let_helpers_go()
     finally:

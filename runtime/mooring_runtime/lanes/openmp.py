@@ -6,8 +6,10 @@ takes the machine for overloaded, and lets helpers sleep between any two steps o
 """
 
 import ctypes
+import os
 import sys
 import threading
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -17,24 +19,28 @@ _SOFT = 1
 
 def let_helpers_go() -> None:
     """End the helpers of the calling thread; new ones are made when it computes in parallel again."""
-    for library in _libraries("torch" in sys.modules):
+    for library in _libraries(_torch_has("set_num_threads")):
         library.omp_pause_resource_all(_SOFT)
 
 
 def compute_with(most: int) -> None:
     """Let torch, where it is there, compute with at most so many threads in this one; with fewer where it was told."""
-    set_threads = getattr(sys.modules.get("torch"), "set_num_threads", None)
-    if set_threads is None:
+    if not _torch_has("set_num_threads"):
         return
-    get_threads = sys.modules["torch"].get_num_threads
+    torch = sys.modules["torch"]
     if not hasattr(_mine, "told"):
-        _mine.told = get_threads()
+        _mine.told = torch.get_num_threads()
     wanted = min(_mine.told, most)
-    if get_threads() != wanted:
-        set_threads(wanted)
+    if torch.get_num_threads() != wanted:
+        torch.set_num_threads(wanted)
 
 
 _mine = threading.local()
+
+
+def _torch_has(name: str) -> bool:
+    """Whether torch is imported, as far as that name."""
+    return hasattr(sys.modules.get("torch"), name)
 
 
 @cache
@@ -44,6 +50,8 @@ def _libraries(has_torch: bool) -> list[ctypes.CDLL]:
         lines = Path("/proc/self/maps").read_text().splitlines()
     except OSError:  # not Linux
         return []
-    paths = {line.split(maxsplit=5)[5] for line in lines if "/libgomp" in line}
-    found = [ctypes.CDLL(path) for path in sorted(paths)]
+    found = []
+    for path in sorted({line.split(maxsplit=5)[5] for line in lines if "/libgomp" in line}):
+        with suppress(OSError):  # its file was replaced meanwhile
+            found.append(ctypes.CDLL(path, mode=os.RTLD_NOLOAD))
     return [library for library in found if hasattr(library, "omp_pause_resource_all")]
