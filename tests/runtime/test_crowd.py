@@ -36,6 +36,23 @@ def test_a_share_counts_what_waits_runs_comes_and_is_due() -> None:
     assert crowd.share(1) == 1
 
 
+def test_an_announced_entry_strikes_out_as_many_rows_as_it_turns_out_to_have() -> None:
+    crowd = filled(1, Job(rows=4))
+    crowd.end(crowd.take(4))
+    crowd.announce()
+    crowd.put(Job(rows=4), was_announced=True)
+    assert crowd.due == 0
+    assert crowd.share(99) == 4
+
+
+def test_an_entry_that_could_not_be_made_takes_no_share() -> None:
+    crowd = filled(1)
+    crowd.announce()
+    crowd.give_up()
+    assert crowd.coming == 0
+    assert crowd.share(99) == 1
+
+
 def test_who_does_not_come_is_forgotten_when_the_wait_is_over() -> None:
     crowd = filled(1, Job(), Job())
     crowd.end(crowd.take(9))

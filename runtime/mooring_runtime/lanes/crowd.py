@@ -35,12 +35,14 @@ class Crowd(Generic[E]):
         self.coming += 1
         self._come(1)
 
+    def give_up(self) -> None:
+        """An entry that was announced could not be made."""
+        self.coming -= 1
+
     def put(self, entry: E, was_announced: bool) -> None:
         """An entry waits."""
-        if was_announced:
-            self.coming -= 1
-        else:
-            self._come(entry.rows)
+        self.coming -= was_announced
+        self._come(entry.rows - was_announced)  # one was struck out when it was announced
         self.waiting.put(entry)
 
     def _come(self, rows: int) -> None:

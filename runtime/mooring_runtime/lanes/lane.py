@@ -129,7 +129,7 @@ class Lane(Generic[J, R]):
             job = await make()
         except BaseException:
             with self._lock:
-                self._crowd.coming -= 1
+                self._crowd.give_up()
                 self._lock.notify_all()
             raise
         return await self._queued(job, was_announced=True)
