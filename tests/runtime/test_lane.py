@@ -39,6 +39,20 @@ class Gate:
         assert await asyncio.to_thread(self.entered.acquire, timeout=10)
 
 
+class Stepped(Gate):
+    """Ends as many batches as it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened.set()
+        self.may_end = threading.Semaphore(0)
+
+    def __call__(self, jobs: Sequence[Number]) -> list[int | Exception]:
+        answers = super().__call__(jobs)
+        assert self.may_end.acquire(timeout=10)
+        return answers
+
+
 @pytest.fixture
 def executor() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(4) as pool:
@@ -271,38 +285,24 @@ async def test_threads_that_are_free_at_once_share_what_waits(executor: ThreadPo
 
 
 async def test_a_batch_leaves_to_the_other_thread_as_much_as_makes_them_equal(executor: ThreadPoolExecutor) -> None:
-    may_end, gate = threading.Semaphore(0), Gate()
-    gate.opened.set()
-
-    def run(jobs: Sequence[Number]) -> list[int | Exception]:
-        answers = gate(jobs)
-        assert may_end.acquire(timeout=10)
-        return answers
-
-    lane = Lane("m", run, executor, LaneLimits(max_batch_rows=9, concurrency=2))
+    gate = Stepped()
+    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=9, concurrency=2))
     tasks = begin(lane, Number(1), Number(2))
     await settle()
     await gate.is_busy()
     await gate.is_busy()
     tasks += begin(lane, *map(Number, range(3, 9)))
     await settle()
-    may_end.release()  # one goes on while the other still computes one row: 7 rows for two
+    gate.may_end.release()  # one goes on while the other still computes one row: 7 rows for two
     await gate.is_busy()
     assert gate.batches[2:] == [[3, 4, 5, 6]]
-    may_end.release(9)
+    gate.may_end.release(9)
     assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10, 12, 14, 16]
 
 
 async def test_whose_clients_left_while_it_ran_takes_no_share(executor: ThreadPoolExecutor) -> None:
-    may_end, gate = threading.Semaphore(0), Gate()
-    gate.opened.set()
-
-    def run(jobs: Sequence[Number]) -> list[int | Exception]:
-        answers = gate(jobs)
-        assert may_end.acquire(timeout=10)
-        return answers
-
-    lane = Lane("m", run, executor, LaneLimits(max_batch_rows=9, concurrency=2))
+    gate = Stepped()
+    lane = Lane("m", gate, executor, LaneLimits(max_batch_rows=9, concurrency=2))
     gone = begin(lane, Number(1, rows=9), Number(2, rows=9))
     await settle()
     await gate.is_busy()
@@ -313,10 +313,10 @@ async def test_whose_clients_left_while_it_ran_takes_no_share(executor: ThreadPo
     tasks = begin(lane, *map(Number, range(3, 7)))
     await settle()
     for _ in range(2):
-        may_end.release()
+        gate.may_end.release()
         await gate.is_busy()
     assert gate.batches[2:] == [[3, 4], [5, 6]]
-    may_end.release(2)
+    gate.may_end.release(2)
     assert await asyncio.gather(*tasks) == [6, 8, 10, 12]
 
 

@@ -1,1 +1,1 @@
-"""User code written for KServe: the modules that are imported under its names, and how its models are run."""
+"""User code written for KServe: how its imports are found, and how its models are run."""
