@@ -94,7 +94,7 @@ _FLAGS: Mapping[str, Mapping[str, Any]] = {
     "profile": {
         "choices": PROFILES,
         "default": _DEFAULT.profile,
-        "help": "fast: AlexNet in bfloat16 where the CPU has it, images scaled quickly; answers differ (%(default)s)",
+        "help": "fast: AlexNet in the CPU's int8 or bfloat16, images scaled quickly; answers differ (%(default)s)",
     },
     "workers": {
         "type": positive,

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from mooring_runtime import InferInput, InferRequest, RequestedOutput
+from mooring_runtime.backends import fast
 from mooring_runtime.backends.base import Backend, run_batch
-from mooring_runtime.backends.fast import fast_dtype, fast_pixels, multiplies_bfloat16
+from mooring_runtime.backends.fast import fast_dtype, fast_pixels
 from mooring_runtime.backends.image import exact_pixels
 from mooring_runtime.backends.loading import load_backend
 from mooring_runtime.datatypes import Array
@@ -21,19 +22,29 @@ pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not wri
 @pytest.mark.parametrize(
     ("cpuinfo", "expected"),
     [
-        ("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16 amx_tile\n", True),
-        ("flags\t\t: fpu amx_bf16\n", True),
-        ("Features\t: fp asimd bf16 i8mm\n", True),
-        ("flags\t\t: fpu avx512f avx512_vnni\n", False),
-        ("model name\t: avx512_bf16\n", False),
-        ("", False),
+        ("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16 avx512_vnni\n", torch.int8),
+        ("flags\t\t: fpu amx_bf16 amx_tile amx_int8\n", torch.int8),
+        ("flags\t\t: fpu avx2 avx_vnni\n", torch.int8),
+        ("flags\t\t: fpu avx512f avx512_bf16\n", torch.bfloat16),
+        ("Features\t: fp asimd bf16 i8mm\n", torch.bfloat16),
+        ("flags\t\t: fpu avx512f\n", torch.float32),
+        ("model name\t: avx512_bf16 avx512_vnni\n", torch.float32),
+        ("", torch.float32),
     ],
-    ids=["avx512", "amx", "arm", "avx512 without", "elsewhere", "nothing"],
+    ids=["zen 4", "amx", "avx2", "bfloat16 alone", "arm", "neither", "elsewhere", "nothing"],
 )
-def test_a_processor_s_flags_tell_whether_it_multiplies_bfloat16(cpuinfo: str, expected: bool, tmp_path: Path) -> None:
-    assert multiplies_bfloat16(cpuinfo) is expected
+def test_a_processor_s_flags_tell_what_it_multiplies(
+    cpuinfo: str, expected: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast, "has_onednn", lambda: True)
     (tmp_path / "cpuinfo").write_text(cpuinfo)
-    assert fast_dtype(CPU, tmp_path / "cpuinfo") is (torch.bfloat16 if expected else torch.float32)
+    assert fast_dtype(CPU, tmp_path / "cpuinfo") is expected
+
+
+def test_int8_needs_kernels_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast, "has_onednn", lambda: False)
+    (tmp_path / "cpuinfo").write_text("flags\t: avx512_vnni avx512_bf16\n")
+    assert fast_dtype(CPU, tmp_path / "cpuinfo") is torch.bfloat16
 
 
 def test_a_system_that_does_not_tell_gets_float32(tmp_path: Path) -> None:
@@ -54,9 +65,9 @@ def smooth(width: int, height: int, mode: str = "RGB") -> Image.Image:
     ids=["usual", "as it is to be", "high", "small", "scaled by its decoder"],
 )
 def test_quickly_scaled_pixels_are_nearly_the_exact_ones(width: int, height: int, levels: int) -> None:
-    fast, exact = fast_pixels(smooth(width, height)), exact_pixels(smooth(width, height))
-    assert fast.shape == exact.shape
-    assert np.abs(fast.astype(int) - exact).max() <= levels
+    quick, exact = fast_pixels(smooth(width, height)), exact_pixels(smooth(width, height))
+    assert quick.shape == exact.shape
+    assert np.abs(quick.astype(int) - exact).max() <= levels
 
 
 def test_images_that_are_not_rgb_become_it() -> None:
@@ -76,8 +87,8 @@ def test_the_fast_profile_answers_nearly_as_the_exact_one(
     alexnet_weights: Path, jpeg: Callable[[int, int], bytes], count: int
 ) -> None:
     images = [jpeg(300 + index, 257) for index in range(count)]
-    exact, fast = (load_backend(alexnet_weights, "cpu", 1, profile=profile)[0] for profile in ("exact", "fast"))
-    expected, found = logits(exact, images), logits(fast, images)
+    exact, quick = (load_backend(alexnet_weights, "cpu", 1, profile=profile)[0] for profile in ("exact", "fast"))
+    expected, found = logits(exact, images), logits(quick, images)
     assert found.dtype == np.float32
     assert not np.array_equal(found, expected)
     spread = expected.max() - expected.min()

@@ -3,29 +3,31 @@
 The answers are torchvision's (a test compares them), or nearly in the fast profile.
 """
 
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL.Image import Image
 
 from mooring_api.v2 import Datatype
+from mooring_runtime.backends.alexnet_int8 import Int8Network
 from mooring_runtime.backends.alexnet_network import Network, OneDnnNetwork, read_network
 from mooring_runtime.backends.base import Job, TypedArray, batch_key, holds_long_lists
 from mooring_runtime.backends.fast import fast_dtype, fast_pixels
-from mooring_runtime.backends.image import CROP, exact_pixels, image_tensor
+from mooring_runtime.backends.image import CROP, image_pixels, image_tensor
 from mooring_runtime.backends.model_settings import ModelSettings
 from mooring_runtime.backends.program import requested
-from mooring_runtime.backends.torch_setup import from_torch, to_torch, use_threads
-from mooring_runtime.datatypes import Array
+from mooring_runtime.backends.torch_setup import from_torch, has_onednn, to_torch, use_threads
+from mooring_runtime.datatypes import Array, datatype_of
 from mooring_runtime.errors import InvalidInput, ModelLoadFailed
 from mooring_runtime.infer_type import InferInput, InferOutput, InferRequest, InferResponse
 from mooring_runtime.logging import logger
 from mooring_runtime.registry.servable import ModelMetadata, TensorMetadata
+
+Computing = Network | OneDnnNetwork | Int8Network
 
 BATCH_ROWS = 32
 """Rows do not depend on each other; past 32 the CPU gains nothing (measured: 117, 144, 151 images/s at 8, 16, 32)."""
@@ -40,18 +42,24 @@ def load(path: Path, settings: ModelSettings, device: torch.device) -> "AlexNetB
     network = read_network(path)
     if settings.profile == "fast":
         dtype = fast_dtype(device)
-        what = "float32, as this processor has no bfloat16" if dtype is torch.float32 else "bfloat16"
-        logger.info("%s computes in %s on quickly scaled images: the profile is fast", path, what)
+        logger.info("%s computes in %s on quickly scaled images: the profile is fast", path, _name(dtype))
         fast = _quicker(network, dtype, device)
-        return AlexNetBackend(Arithmetic(fast, fast, fast_pixels), settings, device)
+        to_row = image_pixels if dtype is torch.int8 else image_tensor
+        return AlexNetBackend(Arithmetic(fast, fast, partial(to_row, to_pixels=fast_pixels)), settings, device)
     network = network.to(device)
     return AlexNetBackend(Arithmetic(network, _quicker(network, torch.float32, device)), settings, device)
 
 
-def _quicker(network: Network, dtype: torch.dtype, device: torch.device) -> Network | OneDnnNetwork:
-    """The same network for `device`, by the kernels that are fastest there; oneDNN's own ones are for x86."""
-    has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    if device.type == "cpu" and has_onednn and platform.machine().lower() in ("x86_64", "amd64"):
+def _name(dtype: torch.dtype) -> str:
+    name = str(dtype).removeprefix("torch.")
+    return f"{name}, as this processor multiplies neither int8 nor bfloat16," if dtype is torch.float32 else name
+
+
+def _quicker(network: Network, dtype: torch.dtype, device: torch.device) -> Computing:
+    """The same network for `device`, by the kernels that are fastest there."""
+    if dtype is torch.int8:
+        return Int8Network(network)
+    if device.type == "cpu" and has_onednn():
         return OneDnnNetwork(network, dtype)
     return network.laid_out(dtype).to(device)
 
@@ -60,11 +68,12 @@ def _quicker(network: Network, dtype: torch.dtype, device: torch.device) -> Netw
 class Arithmetic:
     """How the backend computes."""
 
-    alone: Network | OneDnnNetwork
+    alone: Computing
     """For one row."""
-    together: Network | OneDnnNetwork
+    together: Computing
     """For several; weights that are equal are shared."""
-    to_pixels: Callable[[Image], Array] = exact_pixels
+    to_row: Callable[[str | bytes, str], Array] = image_tensor
+    """An encoded image, or its base64 text, to one row of what they take; the second argument names it in errors."""
 
 
 class AlexNetBackend:
@@ -107,7 +116,8 @@ class AlexNetBackend:
             raise InvalidInput(f"the model takes 1 input, the request has {len(request.inputs)}")
         _top_k(request, 1)
         tensor = request.inputs[0]
-        inputs = (TypedArray(Datatype.FP32, _images(tensor, self._arithmetic.to_pixels)),)
+        array = _images(tensor, self._arithmetic.to_row)
+        inputs = (TypedArray(datatype_of(array), array),)
         key, rows = batch_key(request, inputs)
         return Job(request, inputs, key, rows)
 
@@ -120,7 +130,8 @@ class AlexNetBackend:
         images = to_torch(inputs[0], self._device)
         network = self._arithmetic.alone if len(images) == 1 else self._arithmetic.together
         with torch.inference_mode():
-            return (from_torch(network(images.to(network.dtype)).float()),)
+            images = images.to(network.dtype) if images.is_floating_point() else images
+            return (from_torch(network(images).float()),)
 
     def finish(self, job: Job, outputs: tuple[TypedArray, ...]) -> list[InferOutput]:
         """The k largest logits as `output-0`; class ids, class names and all logits where they are asked for."""
@@ -170,12 +181,12 @@ class AlexNetBackend:
             self.forward([TypedArray(Datatype.FP32, np.zeros((rows, 3, CROP, CROP), np.float32))])
 
 
-def _images(tensor: InferInput, to_pixels: Callable[[Image], Array]) -> Array:
+def _images(tensor: InferInput, to_row: Callable[[str | bytes, str], Array]) -> Array:
     if tensor.datatype is Datatype.BYTES:
         elements = tensor.as_numpy().ravel()
         if not elements.size:
             raise InvalidInput(f"input '{tensor.name}': holds no image")
-        images = [image_tensor(each, f"input '{tensor.name}' [{i}]", to_pixels) for i, each in enumerate(elements)]
+        images = [to_row(each, f"input '{tensor.name}' [{i}]") for i, each in enumerate(elements)]
         return images[0][None] if len(images) == 1 else np.stack(images)  # the usual one is not copied
     if tensor.datatype is not Datatype.FP32:
         raise InvalidInput(f"input '{tensor.name}': datatype must be BYTES (images) or FP32, got {tensor.datatype}")

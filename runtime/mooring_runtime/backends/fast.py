@@ -1,7 +1,7 @@
 """The fast profile: what may be computed otherwise when a server is told that answers may differ a little.
 
-A JPEG is scaled while it is decoded, then by torch in bytes; weights and activations are bfloat16 where the processor
-multiplies it. What that does to the answers is measured by `bench.runtime.agreement`.
+A JPEG is scaled while it is decoded, then by torch in bytes; weights and activations are int8 or bfloat16, as the
+processor multiplies them. What that does to the answers is measured by `bench.runtime.agreement`.
 """
 
 from pathlib import Path
@@ -12,29 +12,30 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from mooring_runtime.backends.image import CROP, RESIZE, corner, resized
-from mooring_runtime.backends.torch_setup import use_threads
+from mooring_runtime.backends.torch_setup import has_onednn, use_threads
 from mooring_runtime.datatypes import Array
 
-_BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-"""What Linux calls the instructions: on x86 the first two, on Arm the third."""
-
-
-def multiplies_bfloat16(cpuinfo: str) -> bool:
-    """Whether the processor that `/proc/cpuinfo` describes does; emulated, bfloat16 is slower than float32."""
-    lines = (line.partition(":") for line in cpuinfo.splitlines())
-    features = [set(words.split()) for name, _, words in lines if name.strip() in ("flags", "Features")]
-    return any(_BFLOAT16_FLAGS & each for each in features)
+_FLAGS = {
+    torch.int8: frozenset({"avx512_vnni", "avx_vnni", "amx_int8"}),
+    torch.bfloat16: frozenset({"avx512_bf16", "amx_bf16", "bf16"}),
+}
+"""What Linux calls the instructions, fastest first; on Arm, `bf16`. Emulated, either type is slower than float32."""
 
 
 def fast_dtype(device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -> torch.dtype:
-    """What to compute in on `device`: bfloat16, or float32 where that would not be faster."""
+    """What to compute in on `device`: int8, bfloat16, or float32 where neither would be faster."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     try:
         text = cpuinfo.read_text()
     except OSError:  # not Linux
         return torch.float32
-    return torch.bfloat16 if multiplies_bfloat16(text) else torch.float32
+    lines = (line.partition(":") for line in text.splitlines())
+    features = {word for name, _, words in lines if name.strip() in ("flags", "Features") for word in words.split()}
+    useful = (
+        dtype for dtype, flags in _FLAGS.items() if flags & features and (dtype is not torch.int8 or has_onednn())
+    )
+    return next(useful, torch.float32)
 
 
 def fast_pixels(image: Image.Image) -> Array:
@@ -47,7 +48,7 @@ def fast_pixels(image: Image.Image) -> Array:
     image.draft("RGB", (RESIZE, RESIZE))
     pixels = torch.from_numpy(np.asarray(image if image.mode == "RGB" else image.convert("RGB")))
     use_threads(1)  # several images are decoded at once
-    planes = pixels.permute(2, 0, 1)[None]
+    planes = pixels[None].permute(0, 3, 1, 2)  # in this order torch sees that channels are last, and has a quicker way
     if planes.shape[2:] != (height, width):
         planes = interpolate(planes, size=(height, width), mode="bilinear", antialias=True)
     left, top = corner(width, height)

@@ -17,10 +17,11 @@ from mooring_runtime.datatypes import Array
 from mooring_runtime.errors import InvalidInput
 
 RESIZE, CROP = 256, 224
-_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
-_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+"""Of ImageNet's pixels by channel, in units of 255."""
 
-_LEVELS = (np.arange(256, dtype=np.float32) / np.float32(255) - _MEAN[:, None]) / _STD[:, None]
+_LEVELS = (np.arange(256, dtype=np.float32) / np.float32(255) - MEAN[:, None]) / STD[:, None]
 """What becomes of each of the 256 levels in each channel, `[channel, level]`: the same float32 steps in the same order
 as ToTensor and Normalize take, done once."""
 
@@ -44,15 +45,20 @@ def image_tensor(element: str | bytes, where: str, to_pixels: Callable[[Image.Im
     Raises:
         InvalidInput: neither an image nor base64 of one.
     """
-    with _open(element, where) as image:
-        try:
-            pixels = to_pixels(image)
-        except (OSError, ValueError, SyntaxError) as exc:  # truncated or damaged data shows when pixels are read
-            raise InvalidInput(f"{where}: the image is damaged: {exc}") from None
+    pixels = image_pixels(element, where, to_pixels)
     made = np.empty((3, CROP, CROP), dtype=np.float32)
     for channel in range(3):
         np.take(_LEVELS[channel], pixels[:, :, channel], out=made[channel], mode="clip")  # clip: no copy for safety
     return made
+
+
+def image_pixels(element: str | bytes, where: str, to_pixels: Callable[[Image.Image], Array] = exact_pixels) -> Array:
+    """As `image_tensor`, but not normalized: uint8 `[224, 224, 3]`."""
+    with _open(element, where) as image:
+        try:
+            return to_pixels(image)
+        except (OSError, ValueError, SyntaxError) as exc:  # truncated or damaged data shows when pixels are read
+            raise InvalidInput(f"{where}: the image is damaged: {exc}") from None
 
 
 def _open(element: str | bytes, where: str) -> Image.Image:

@@ -55,8 +55,8 @@ class ModelSettings(BaseModel):
     concurrency: Annotated[int, Field(ge=1, le=64)] | None = None
     """Batches that run at once; when left out 2 for AlexNet on several CPUs, else 1."""
     profile: Literal["exact", "fast"] | None = None
-    """AlexNet: `exact` computes as torchvision does; `fast` in bfloat16 where the processor has it, on images that are
-    scaled quickly. The server's `--profile` when left out."""
+    """AlexNet: `exact` computes as torchvision does; `fast` in int8 or bfloat16, whichever the processor multiplies,
+    on images that are scaled quickly. The server's `--profile` when left out."""
     top_k: Annotated[int, Field(ge=1, le=1000)] = 5
     """AlexNet: how many of the largest logits to answer."""
     class_names: tuple[str, ...] = ()

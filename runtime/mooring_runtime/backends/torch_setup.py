@@ -4,6 +4,7 @@ The only module of the runtime, beside the backends that it serves, that imports
 the server listens.
 """
 
+import platform
 import warnings
 
 import numpy as np
@@ -26,6 +27,12 @@ def use_threads(count: int) -> None:
     """Let this thread's computations use `count` threads; torch keeps the number by thread, OpenMP does."""
     if torch.get_num_threads() != count:
         torch.set_num_threads(count)
+
+
+def has_onednn() -> bool:
+    """Whether torch has oneDNN's kernels, which are for x86."""
+    is_x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return is_x86 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
 def choose_device(wish: str) -> torch.device:
