@@ -153,6 +153,16 @@ async def test_a_body_that_comes_in_pieces_is_read_whole(serve_ready: Serve) -> 
     assert (status, json.loads(body)["predictions"]) == (200, numbers)
 
 
+async def test_large_bodies_that_come_together_are_all_read(serve_ready: Serve) -> None:
+    bodies = [json.dumps({"instances": [n, "x" * 3_000_000]}).encode() for n in range(12)]
+    async with serve_ready(Echo("m")) as server:
+        sent = (request(V1, one) + request(V1, two) for one, two in zip(bodies[::2], bodies[1::2], strict=True))
+        got = await asyncio.gather(*(answers(server, each, 2) for each in sent))
+    assert [json.loads(body)["predictions"] for pair in got for _, _, body in pair] == [
+        json.loads(body)["instances"] for body in bodies
+    ]
+
+
 @pytest.mark.parametrize("target", [V1, V1 + b"?long"], ids=["short", "long"])
 async def test_a_generator_is_sent_as_it_is_made(serve_ready: Serve, target: bytes) -> None:
     async with serve_ready(Counts("m")) as server:

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from mooring_runtime.dataplane import DataPlane
 from mooring_runtime.rest_api.exchange import Call, Exchange, Outbox, RawHeaders
 from mooring_runtime.rest_api.inference import Inference
+from mooring_runtime.rest_api.reading import PIECE_BYTES, Turns
 
 # A name that needs decoding, a query, or any other path: the application's.
 _V1 = re.compile(rb"/v1/models/([^/?%\x7f-\xff]+):(predict|explain)")
@@ -33,10 +34,12 @@ class Direct:
 
     Attributes:
         outbox: How answers leave.
+        turns: How large bodies are read.
     """
 
     def __init__(self, inference: Inference, dataplane: DataPlane, max_body_bytes: int) -> None:
         self.outbox = Outbox(dataplane.draining)
+        self.turns = Turns()
         self._inference = inference
         self._max_body_bytes = max_body_bytes
 
@@ -83,6 +86,11 @@ def answering_directly(base: type[HttpToolsProtocol], direct: Direct) -> type[Ht
                 cycle.start()
             else:
                 super()._start_asgi_task(cycle, app)
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if len(data) >= PIECE_BYTES and isinstance(self.cycle, Exchange) and self.cycle.more_body:
+                direct.turns.take(self)
 
         def on_body(self, body: bytes) -> None:
             if isinstance(self.cycle, Exchange):
