@@ -114,6 +114,19 @@ def decode_json(name: str, datatype: Datatype, shape: Sequence[int], data: objec
     if not isinstance(data, list):
         raise InvalidInput(f"input '{name}': data must be a list, got {type(data).__name__}")
     array = _text_array(name, data) if datatype is Datatype.BYTES else _numeric_array(name, datatype, data)
+    return _shaped(name, shape, array)
+
+
+def decode_numbers(name: str, datatype: Datatype, shape: Sequence[int], numbers: Array) -> Array:
+    """Read a tensor from JSON's numbers, of whatever type of 64 bits.
+
+    Raises:
+        InvalidInput: wrong number of elements, or one that does not fit the datatype.
+    """
+    return _shaped(name, shape, _fitted(name, datatype, numbers))
+
+
+def _shaped(name: str, shape: Sequence[int], array: Array) -> Array:
     if array.size != element_count(shape):
         raise InvalidInput(
             f"input '{name}': shape {list(shape)} takes {element_count(shape)} elements, data has {array.size}",
@@ -153,6 +166,11 @@ def _numeric_array(name: str, datatype: Datatype, data: list[Any]) -> Array:
             array = np.asarray(data, dtype=dtype)  # numpy reads integers on both sides of 2**63 as float64
     except (ValueError, TypeError, OverflowError):
         raise InvalidInput(f"input '{name}': data is ragged or holds values that are not {datatype}") from None
+    return _fitted(name, datatype, array)
+
+
+def _fitted(name: str, datatype: Datatype, array: Array) -> Array:
+    dtype = NUMPY_TYPES[datatype]
     if not _fits(array, dtype):
         raise InvalidInput(f"input '{name}': data holds values that are not {datatype}")
     with np.errstate(over="ignore"):

@@ -1,17 +1,28 @@
 """A named tensor of a request or response: raw bytes (binary REST, gRPC) or values (JSON, numpy), readable as both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
 from mooring_api.v2 import Datatype
-from mooring_runtime.codec import Buffer, as_bytes, check_shape, decode_json, decode_raw, encode_raw
+from mooring_runtime.codec import Buffer, as_bytes, check_shape, decode_json, decode_numbers, decode_raw, encode_raw
 from mooring_runtime.datatypes import NUMPY_TYPES, Array, datatype_of, parse_datatype
 from mooring_runtime.errors import InvalidInput
 
 Parameters = dict[str, Any]
 T = TypeVar("T", bound="InferTensor")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A list of JSON's numbers that was read into an array at once."""
+
+    array: Array
+    """Flat: float64, int64 or uint64."""
+    to_list: Callable[[], list[Any]]
+    """Makes the list, as it was sent."""
 
 
 class InferTensor:
@@ -22,7 +33,7 @@ class InferTensor:
         name: str,
         shape: Sequence[int],
         datatype: str,
-        data: list[Any] | Array | None = None,
+        data: list[Any] | Array | Numbers | None = None,
         parameters: Mapping[str, Any] | None = None,
         raw: Buffer | None = None,
     ) -> None:
@@ -41,8 +52,8 @@ class InferTensor:
 
     @property
     def is_array(self) -> bool:
-        """Whether the tensor holds a numpy array."""
-        return isinstance(self._data, np.ndarray)
+        """Whether the tensor holds a numpy array, and no list."""
+        return isinstance(self._data, np.ndarray | Numbers)
 
     def as_numpy(self) -> Array:
         """The tensor as an array of its shape; a read-only view where it came as raw bytes.
@@ -63,11 +74,15 @@ class InferTensor:
                     f"tensor '{self.name}': an array of shape {self._data.shape} cannot be {list(self.shape)}"
                 )
             return self._data.astype(NUMPY_TYPES[self.datatype], copy=False).reshape(self.shape)
+        if isinstance(self._data, Numbers):
+            return decode_numbers(self.name, self.datatype, self.shape, self._data.array)
         return decode_json(self.name, self.datatype, self.shape, self._data if self._data is not None else [])
 
     @property
     def data(self) -> list[Any]:
         """The elements as a list: as given, or decoded from raw bytes (flat)."""
+        if isinstance(self._data, Numbers):
+            self._data = self._data.to_list()
         if isinstance(self._data, list):
             return self._data
         values: list[Any] = self.as_numpy().ravel().tolist()
@@ -113,8 +128,9 @@ class InferTensor:
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickled without views, which no other process can follow."""
+        data = self.data if isinstance(self._data, Numbers) else self._data
         raw = None if self._raw is None else bytes(self._raw)
-        return {**self.__dict__, "_raw": raw, "_array": None if raw is not None else self._array}
+        return {**self.__dict__, "_data": data, "_raw": raw, "_array": None if raw is not None else self._array}
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self) or not isinstance(other, InferTensor):

@@ -11,6 +11,7 @@ import orjson
 from mooring_runtime.codec import check_shape, encode_json
 from mooring_runtime.datatypes import parse_datatype
 from mooring_runtime.errors import InvalidInput
+from mooring_runtime.infer_tensor import Numbers
 from mooring_runtime.infer_type import (
     InferInput,
     InferOutput,
@@ -19,6 +20,7 @@ from mooring_runtime.infer_type import (
     InferTensor,
     RequestedOutput,
 )
+from mooring_runtime.rest_api.long_lists import LONG_BYTES, read_long_lists
 
 HEADER_LENGTH = "inference-header-content-length"
 T = TypeVar("T", bound=InferTensor)
@@ -85,6 +87,8 @@ _MAX_DIGITS = 20
 
 def _document(text: bytes, is_all: bool) -> dict[str, Any]:
     """The JSON, which may be all of a body."""
+    if is_all and len(text) >= LONG_BYTES and (request := read_long_lists(text)) is not None:
+        return request
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as exc:
@@ -128,7 +132,7 @@ def read_tensor(kind: type[T], where: str, item: dict[str, Any], raw: memoryview
     parameters = _parameters(item, f"input '{name}'")
     size = parameters.pop("binary_data_size", None)
     if size is None:
-        if not isinstance(item.get("data"), list):
+        if not isinstance(item.get("data"), list | Numbers):
             raise InvalidInput(f"input '{name}': data must be a list")
         return kind(name, shape, datatype, item["data"], parameters), 0
     if type(size) is not int or not 0 <= size <= len(raw):
