@@ -34,7 +34,7 @@ def compare(question: Question, running: Sequence[tuple[Arm, Server]]) -> None:
 def _answer(question: Question, server: Server, title: str) -> Array:
     """The numbers of its answer, flat."""
     body = question.body.read_bytes()
-    if question.by_grpc:
+    if question.protocol == "grpc":
         with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
             call = channel.unary_unary(f"/{question.path}", None, message("ModelInferResponse").FromString)
             return InferResponse.from_grpc_message(call(body, timeout=FINISH_S)).outputs[0].as_numpy().ravel()

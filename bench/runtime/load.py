@@ -4,8 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 JSON = "application/json"
+HEADER_LENGTH = "Inference-Header-Content-Length"
+Protocol = Literal["v1", "v2", "grpc"]
 FINISH_S = 30
 """How long a server may owe answers after the load has ended."""
 
@@ -19,7 +22,7 @@ class Question:
     body: Path
     """The bytes as they are sent; by gRPC the serialized message."""
     headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": JSON})
-    by_grpc: bool = False
+    protocol: Protocol = "v2"
 
 
 @dataclass(frozen=True)

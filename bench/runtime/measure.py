@@ -58,7 +58,7 @@ class Generators:
 
     def start(self, server: Server, question: Question, connections: int, seconds: int) -> subprocess.Popen[str]:
         """Begin to send."""
-        if question.by_grpc:
+        if question.protocol == "grpc":
             return ghz.start(self.ghz, server.grpc_port, question, connections, seconds)
         return wrk.start(self.wrk, server.http_port, question, connections, seconds)
 
@@ -76,7 +76,7 @@ class Generators:
             running.communicate()
             raise SystemExit(f"the load did not end: the server owes answers for more than {FINISH_S} s") from None
         try:
-            return ghz.parse(printed) if question.by_grpc else wrk.parse(printed)
+            return ghz.parse(printed) if question.protocol == "grpc" else wrk.parse(printed)
         except ValueError as exc:
             raise SystemExit(str(exc)) from None
 
@@ -99,7 +99,9 @@ def measure_limits(scenario: Scenario, place: Place, length: Length) -> dict[str
     found: dict[str, Limit] = {}
     for label in (arm.label for arm in scenario.arms):
         if label.work:
-            found[label.title] = limit.measure(label.work, place.made, place.cpus, length.seconds / 2, place.environ)
+            found[label.title] = limit.measure(
+                label.work, scenario.question, place.made, place.cpus, length.seconds / 2, place.environ
+            )
             print(f"{scenario.title}: {label.title}: {found[label.title]}", flush=True)
     return found
 

@@ -17,7 +17,7 @@ from bench.runtime.arms import (
     same_folder,
 )
 from bench.runtime.inputs import Inputs
-from bench.runtime.load import Question
+from bench.runtime.load import HEADER_LENGTH, Question
 
 ALEXNET, IDENTITY = PROGRAMS / "alexnet.py", PROGRAMS / "identity.py"
 V1, V2, GRPC = "/v1/models/{}:predict", "/v2/models/{}/infer", "inference.GRPCInferenceService/ModelInfer"
@@ -42,13 +42,15 @@ def _jpeg(made: Inputs) -> Scenario:
         bundled(made, Work("image"), Target(2.5, 0.5)),
         bundled(made, Work("image", profile="fast"), Target(6)),
     )
-    return Scenario("JPEG through v1 REST", Question(V1.format("alexnet"), made.image), arms, is_probed=True)
+    return Scenario(
+        "JPEG through v1 REST", Question(V1.format("alexnet"), made.image, protocol="v1"), arms, is_probed=True
+    )
 
 
 def _binary(made: Inputs) -> Scenario:
     headers = {
         "Content-Type": "application/octet-stream",
-        "Inference-Header-Content-Length": str(made.tensor_json_length),
+        HEADER_LENGTH: str(made.tensor_json_length),
     }
     arms = (
         kserve(ALEXNET, "alexnet", "model file"),
@@ -95,7 +97,7 @@ def _json(made: Inputs) -> Scenario:
 
 
 def _grpc(made: Inputs) -> Scenario:
-    question = Question(GRPC, made.tensor_message, by_grpc=True)
+    question = Question(GRPC, made.tensor_message, protocol="grpc")
     return Scenario("FP32 tensor, raw, through gRPC", question, _tensor_arms(made, Target(2.5)))
 
 
@@ -107,7 +109,7 @@ def _identity(made: Inputs) -> Scenario:
         kserve(IDENTITY, "identity", "no log of requests", quiet=True),
         same_file(IDENTITY, "identity", "same model file, no log of requests", target, quiet=True),
     )
-    return Scenario("Identity through v1 REST", Question(V1.format("identity"), made.numbers), arms)
+    return Scenario("Identity through v1 REST", Question(V1.format("identity"), made.numbers, protocol="v1"), arms)
 
 
 def _identity_arms() -> tuple[Arm, ...]:
@@ -125,7 +127,7 @@ def _identity_v2(made: Inputs) -> Scenario:
 
 
 def _identity_grpc(made: Inputs) -> Scenario:
-    question = Question(GRPC, made.numbers_message, by_grpc=True)
+    question = Question(GRPC, made.numbers_message, protocol="grpc")
     return Scenario("Identity through gRPC, raw", question, _identity_arms())
 
 
