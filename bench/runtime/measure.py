@@ -158,8 +158,9 @@ def _try(scenario: Scenario, generators: Generators, arm: Arm, server: Server, c
     of_client = _cpu_s(RUSAGE_CHILDREN) - client
     ours = spent.cpu_s + of_client + _cpu_s(RUSAGE_SELF) - bench
     others = max(0.0, machine_cpu_s() - machine - ours) / wall
-    health = probe.seen(wall) if probe else None  # its last answer may take long
-    return Run(arm.label, connections, seen, spent.cpu_s / wall, spent.memory_bytes, of_client / wall, others, health)
+    asked = probe.seen(wall) if probe else None  # its last answer may take long
+    costs = (spent.cpu_s / wall, spent.memory_bytes, of_client / wall, others)
+    return Run(arm.label, connections, seen, *costs, probe=asked)
 
 
 def _cpu_s(whose: int) -> float:

@@ -28,14 +28,15 @@ of the machine took more than {rows.QUIET_CPUS:g} CPUs in either row, so that th
 ## Ours beside what the machine does without a server
 
 The same backend in a process of its own, with as many CPUs: it reads the same body that the servers are sent, decodes,
-stacks, computes and answers. Batches of 8, 16 and 32 are tried, with all CPUs for one batch and with a batch for each CPU, of no more
-than {rows.FULL} at once, which is what a server has with {rows.FULL} connections; the fastest is the limit.
+stacks, computes and answers. Batches of 8, 16 and 32 are tried, with all CPUs for one batch and with a batch for each
+CPU, of no more than {rows.FULL} at once, which is what a server has with {rows.FULL} connections; the fastest is the
+limit.
 
 {table(rows.LIMITS, limits)}
 
 ## `GET /v2/health/live` under full load
 
-One more connection asks 50 times a second while {rows.FULL} send.
+One more connection asks 50 times a second while {rows.FULL} send; the answers of all rounds count.
 
 {table(rows.HEALTH, health)}
 

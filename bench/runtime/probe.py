@@ -3,11 +3,23 @@
 import http.client
 import threading
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from bench.runtime.load import FINISH_S, Load, percentile
 
 PERIOD_S = 0.02
 PATH = "/v2/health/live"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a probe saw."""
+
+    times_s: tuple[float, ...]
+    """Of the good answers."""
+    failed: int
+    total_s: float
 
 
 class Probe(threading.Thread):
@@ -41,15 +53,20 @@ class Probe(threading.Thread):
             self._ended.wait(max(0.0, PERIOD_S - took))
         connection.close()
 
-    def seen(self, total_s: float) -> Load:
+    def seen(self, total_s: float) -> Seen:
         """End it; what it saw in `total_s`."""
         self._ended.set()
         self.join(FINISH_S)
-        return summary(self._times_s, self._failed, total_s)
+        return Seen(tuple(self._times_s), self._failed, total_s)
 
 
-def summary(times_s: list[float], failed: int, total_s: float) -> Load:
-    """Percentiles of the good answers; infinite where there are none."""
+def summary(rounds: Iterable[Seen]) -> Load | None:
+    """Percentiles of the good answers of all rounds, infinite where there are none; None of no rounds."""
+    seen = list(rounds)
+    if not seen:
+        return None
+    times_s = [each for one in seen for each in one.times_s]
+    failed, total_s = sum(one.failed for one in seen), sum(one.total_s for one in seen)
     if not times_s:
         return Load(0, failed, total_s, float("inf"), float("inf"))
     return Load(len(times_s), failed, total_s, percentile(times_s, 50), percentile(times_s, 99))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from bench.runtime.agreement import Agreement
 from bench.runtime.arms import Label
 from bench.runtime.load import Load
+from bench.runtime.probe import Seen, summary
 
 CONNECTIONS = (1, 8, 32)
 FULL = 32
@@ -41,6 +42,8 @@ class Run:
     """Of everything else on the machine."""
     health: Load | None = None
     """`GET /v2/health/live` meanwhile."""
+    probe: Seen | None = None
+    """What that is told from, until it is."""
     spread: tuple[float, float] | None = None
     """Requests per second of the slowest and the fastest round."""
 
@@ -72,14 +75,14 @@ class Limit:
 
 
 def middle(rounds: Sequence[Run]) -> Run:
-    """The round of the median throughput; errors of all of them, the worst probe, the worst disturbance."""
+    """The round of the median throughput; errors and health of all of them, the worst disturbance."""
     ordered = sorted(rounds, key=lambda run: run.load.per_second)
     run = ordered[len(ordered) // 2]
     load = replace(run.load, failed=sum(each.load.failed for each in rounds))
     spread = (ordered[0].load.per_second, ordered[-1].load.per_second)
     others = max(each.others_cpus for each in rounds)
-    probe = max((each.health for each in rounds if each.health), key=lambda seen: seen.p99_s, default=None)
-    return replace(run, load=load, spread=spread, others_cpus=others, health=probe)
+    health = summary(each.probe for each in rounds if each.probe)
+    return replace(run, load=load, spread=spread, others_cpus=others, health=health, probe=None)
 
 
 def scenario(runs: Sequence[Run]) -> list[tuple[str, ...]]:

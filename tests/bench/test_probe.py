@@ -4,7 +4,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
 import pytest
-from bench.runtime.probe import PATH, Probe, summary
+from bench.runtime.load import Load
+from bench.runtime.probe import PATH, Probe, Seen, summary
 
 
 class Health(BaseHTTPRequestHandler):
@@ -42,10 +43,18 @@ def test_it_goes_on_after_bad_answers_and_closed_connections(port: int) -> None:
     probe.start()
     assert Health.enough.wait(10)
     seen = probe.seen(1.0)
-    assert seen.answered >= 2
+    assert len(seen.times_s) >= 2
     assert seen.failed >= 3
 
 
 def test_a_server_that_never_answers_well_has_no_finite_time() -> None:
-    seen = summary([], 3, 1.0)
+    seen = summary([Seen((), 3, 1.0)])
+    assert seen is not None
     assert (seen.answered, seen.failed, seen.p99_s) == (0, 3, math.inf)
+
+
+def test_the_answers_of_all_rounds_count() -> None:
+    slow = (0.5,)
+    assert summary([Seen((0.001,) * 99, 0, 2.0), Seen(slow, 1, 2.0)]) == Load(100, 1, 4.0, 0.001, 0.001)
+    assert summary([Seen((0.001,) * 98, 0, 2.0), Seen(slow * 2, 0, 2.0)]) == Load(100, 0, 4.0, 0.001, 0.5)
+    assert summary([]) is None

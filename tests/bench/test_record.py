@@ -4,7 +4,7 @@ from pathlib import Path
 from bench.runtime.agreement import Agreement
 from bench.runtime.arms import Label, Target
 from bench.runtime.load import Load
-from bench.runtime.probe import summary
+from bench.runtime.probe import Seen, summary
 from bench.runtime.record import Measured, Stamp, read, write
 from bench.runtime.rows import Limit, Run
 
@@ -14,7 +14,7 @@ STAMP = Stamp("2026-11-27 18:00", "abc", "2 cores", "EPYC", 2, 3, 3, {"KServe": 
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
-    probed = replace(RUN, health=summary([], 3, 1.0), spread=(100.0, 200.0))
+    probed = replace(RUN, health=summary([Seen((), 3, 1.0)]), spread=(100.0, 200.0))
     measured = {"jpeg": Measured("JPEG", STAMP, [RUN, probed], {RUN.label.title: Limit(180, 16, 2)}, SEEN)}
     write(tmp_path / "runtime.json", measured)
     assert read(tmp_path / "runtime.json") == measured
