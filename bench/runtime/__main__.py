@@ -17,7 +17,7 @@ from e2e.target import ROOT
 
 from bench.report import machine
 from bench.runtime import ghz, inputs, record, wrk
-from bench.runtime.measure import Generators, Length, Place, measure, measure_agreement, measure_limits
+from bench.runtime.measure import Generators, Length, Place, measure, measure_agreement
 from bench.runtime.page import markdown
 from bench.runtime.peers import KSERVE, MLSERVER
 from bench.runtime.record import RESULTS, Measured, Stamp
@@ -77,7 +77,7 @@ def main() -> None:
             place, scenario = Place(made, Path(name) / key, cpus), SCENARIOS[key](made)
             place.folder.mkdir()
             stamp = _stamp(length, cpus, key in GPU)
-            runs, limits = measure(scenario, generators, place, length), measure_limits(scenario, place, length)
+            runs, limits = measure(scenario, generators, place, length)
             measured[key] = Measured(scenario.title, stamp, runs, limits, measure_agreement(scenario, place))
     page = markdown([measured[key] for key in SCENARIOS if key in measured], made.jpeg_bytes, no_gpu)
     if not options.quick:

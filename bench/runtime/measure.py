@@ -15,7 +15,7 @@ from bench.runtime.arms import Arm, Work
 from bench.runtime.inputs import Inputs, picture
 from bench.runtime.load import FINISH_S, Load, Question
 from bench.runtime.probe import Probe
-from bench.runtime.rows import CONNECTIONS, FULL, Limit, Run, middle
+from bench.runtime.rows import CONNECTIONS, FULL, Limit, Run, middle, middle_limit
 from bench.runtime.scenarios import Scenario
 from bench.runtime.servers import Server, serving
 
@@ -81,8 +81,14 @@ class Generators:
             raise SystemExit(str(exc)) from None
 
 
-def measure(scenario: Scenario, generators: Generators, place: Place, length: Length) -> list[Run]:
-    """Start a scenario's servers, compare their answers, load them in turns."""
+def measure(
+    scenario: Scenario, generators: Generators, place: Place, length: Length
+) -> tuple[list[Run], dict[str, Limit]]:
+    """Start a scenario's servers, compare their answers, load them in turns.
+
+    Returns:
+        The runs, and what arms that batch could do without a server, by their titles.
+    """
     with ExitStack() as stack:
         running = [
             (arm, stack.enter_context(serving(arm, place.environ, place.folder / str(number))))
@@ -91,19 +97,34 @@ def measure(scenario: Scenario, generators: Generators, place: Place, length: Le
         answers.compare(scenario.question, running)
         for _, server in running:  # warms up
             generators.load(server, scenario.question, 8, 1)
-        return list(_in_turns(scenario, generators, running, length))
+        runs: list[Run] = []
+        limits: dict[str, list[Limit]] = {}
+        for connections in CONNECTIONS:
+            rounds: list[list[Run]] = []
+            for _ in range(length.rounds):
+                rounds.append([_run(scenario, generators, *each, connections, length.seconds) for each in running])
+                if connections == FULL:
+                    for title, found in _limits(scenario, place, length.seconds / 3):
+                        limits.setdefault(title, []).append(found)
+            runs += _middles(scenario, rounds)
+    return runs, {title: middle_limit(found) for title, found in limits.items()}
 
 
-def measure_limits(scenario: Scenario, place: Place, length: Length) -> dict[str, Limit]:
-    """What each arm that batches could do without a server, by its title."""
-    found: dict[str, Limit] = {}
+def _limits(scenario: Scenario, place: Place, seconds: float) -> Iterator[tuple[str, Limit]]:
+    """What each arm that batches could do without a server just now, by its title."""
     for label in (arm.label for arm in scenario.arms):
         if label.work:
-            found[label.title] = limit.measure(
-                label.work, scenario.question, place.made, place.cpus, length.seconds / 2, place.environ
-            )
-            print(f"{scenario.title}: {label.title}: {found[label.title]}", flush=True)
-    return found
+            _settle()
+            found = limit.measure(label.work, scenario.question, place.made, place.cpus, seconds, place.environ)
+            print(f"{scenario.title}: {label.title}: {found}", flush=True)
+            yield label.title, found
+
+
+def _middles(scenario: Scenario, rounds: Sequence[Sequence[Run]]) -> Iterator[Run]:
+    for runs in zip(*rounds, strict=True):
+        run = middle(runs)
+        print(f"{scenario.title}: {' | '.join(run.cells())}", flush=True)
+        yield run
 
 
 def measure_agreement(scenario: Scenario, place: Place) -> Agreement | None:
@@ -112,20 +133,6 @@ def measure_agreement(scenario: Scenario, place: Place) -> Agreement | None:
     if Work("image", profile="fast") not in works:
         return None
     return agreement.measure(place.made.model_dir, [picture(seed) for seed in range(PICTURES)], place.cpus)
-
-
-def _in_turns(
-    scenario: Scenario, generators: Generators, running: Sequence[tuple[Arm, Server]], length: Length
-) -> Iterator[Run]:
-    for connections in CONNECTIONS:
-        rounds = [
-            [_run(scenario, generators, *each, connections, length.seconds) for each in running]
-            for _ in range(length.rounds)
-        ]
-        for runs in zip(*rounds, strict=True):
-            run = middle(runs)
-            print(f"{scenario.title}: {' | '.join(run.cells())}", flush=True)
-            yield run
 
 
 def _run(scenario: Scenario, generators: Generators, arm: Arm, server: Server, connections: int, seconds: int) -> Run:

@@ -27,10 +27,10 @@ of the machine took more than {rows.QUIET_CPUS:g} CPUs in either row, so that th
 
 ## Ours beside what the machine does without a server
 
-The same backend in a process of its own, with as many CPUs: it reads the same body that the servers are sent, decodes,
-stacks, computes and answers. Batches of 8, 16 and 32 are tried, with all CPUs for one batch and with a batch for each
-CPU, of no more than {rows.FULL} at once, which is what a server has with {rows.FULL} connections; the fastest is the
-limit.
+The same backend in a process of its own, with as many CPUs, after each round: it reads the body that the servers are
+sent, decodes, stacks, computes and answers. Batches of 8, 16 and 32 are tried, with all CPUs for one batch and with a
+batch for each CPU, of no more than {rows.FULL} at once, which is what a server has with {rows.FULL} connections. The
+fastest is the limit, and the median round's counts.
 
 {table(rows.LIMITS, limits)}
 

@@ -85,6 +85,11 @@ def middle(rounds: Sequence[Run]) -> Run:
     return replace(run, load=load, spread=spread, others_cpus=others, health=health, probe=None)
 
 
+def middle_limit(rounds: Sequence[Limit]) -> Limit:
+    """The median of several."""
+    return sorted(rounds, key=lambda limit: limit.per_second)[len(rounds) // 2]
+
+
 def scenario(runs: Sequence[Run]) -> list[tuple[str, ...]]:
     """All runs of a scenario, by connections, in HEADER's order."""
     firsts: dict[int, Run] = {}

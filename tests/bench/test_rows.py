@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from bench.runtime.arms import Label, Target
 from bench.runtime.load import Load
-from bench.runtime.rows import Limit, Run, health, limits, middle, ratios, scenario
+from bench.runtime.rows import Limit, Run, health, limits, middle, middle_limit, ratios, scenario
 
 KSERVE, OURS_LABEL = Label("KServe", ""), Label("ours", "bundled", Target(2.5, 0.5))
 PEER = Run(KSERVE, 32, Load(100, 0, 2.0, 0.2, 0.4), 1.5, 2**30, 0.1, 0.0)
@@ -59,6 +59,10 @@ def test_the_middle_round_stands_for_all_with_their_spread_and_errors() -> None:
     rounds = [replace(OURS, load=replace(OURS.load, answered=answered)) for answered in (500, 100, 300)]
     run = middle(rounds)
     assert (run.load.answered, run.load.failed, run.spread) == (300, 3, (50, 250))
+
+
+def test_the_limit_is_the_median_round_s() -> None:
+    assert middle_limit([Limit(3, 16, 2), Limit(1, 8, 2), Limit(2, 32, 1)]) == Limit(2, 32, 1)
 
 
 def test_a_row_shows_throughput_latency_errors_and_cost() -> None:
