@@ -24,9 +24,9 @@ class Heap:
         """Leave alone what is there now: a moment, however much it is."""
         gc.freeze()
 
-    def unloaded(self) -> None:
+    async def unloaded(self) -> None:
         """Give back what an unloaded model held: now, and soon what it held by cycles."""
-        give_back()
+        await asyncio.to_thread(give_back)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SETTLE_S, self._collect)
 
@@ -35,7 +35,7 @@ class Heap:
         gc.unfreeze()
         gc.collect()
         gc.freeze()
-        give_back()
+        asyncio.get_running_loop().run_in_executor(None, give_back)
 
     def close(self) -> None:
         """Put everything back in sight; no collection is made any more."""
@@ -47,7 +47,8 @@ class Heap:
 def give_back() -> None:
     """Have glibc return free pages to the system: it keeps those of each thread's arena. Elsewhere nothing is done.
 
-    Models are loaded by several threads in turn, so that what is kept would grow with the first loads of each.
+    It looks through all that is free, for many milliseconds: the loop is no place for it. Models are loaded by several
+    threads in turn, so that what is kept would grow with the first loads of each.
     """
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)

@@ -235,5 +235,5 @@ class Repository:
                 await asyncio.gather(*(retire(name, serving) for serving in servings))
             finally:
                 del self._slots[name]
-        self._heap.unloaded()
+        await self._heap.unloaded()
         logger.info("Unloaded model %s", name)
