@@ -39,9 +39,10 @@ def read_long_lists(text: bytes) -> dict[str, Any] | None:
 
 
 def _request(document: Any, text: bytes) -> dict[str, Any]:
+    items = document["inputs"]  # what has none is a response, or no request
     plain = {key: _plain(document[key]) for key in _keys(document) if key != "inputs"}
     inputs, lists = list[dict[str, Any]](), 1 + _lists_in(plain)
-    for item in document["inputs"]:
+    for item in items:
         tensor = {key: _plain(item[key]) for key in _keys(item) if key != "data"}
         data = item["data"]
         lists += _lists_in(tensor) + _lists_of(_shape(data))
