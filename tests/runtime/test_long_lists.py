@@ -85,6 +85,8 @@ def test_long_lists_become_arrays_of_the_same_numbers(text: bytes) -> None:
         body(tensor([[ROW] * 16, ROW], shape=(272,))),
         body(tensor([ROW, 1], shape=(17,))),
         body(tensor([2**64, 1])),
+        body(tensor([2**70, 1])),
+        body(tensor([-(2**70), 1])),
         body(tensor([1, 2]), id="["),
         body(tensor(2)),
         body(tensor({"a": 1})),

@@ -34,7 +34,7 @@ def read_long_lists(text: bytes) -> dict[str, Any] | None:
         return None
     try:
         return _request(simdjson.Parser().parse(text), text)
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError, _Otherwise):
+    except (ValueError, TypeError, AttributeError, KeyError, RuntimeError, _Otherwise):  # what simdjson raises, too
         return None
 
 
