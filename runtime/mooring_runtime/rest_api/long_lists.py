@@ -39,7 +39,7 @@ def read_long_lists(text: bytes) -> dict[str, Any] | None:
 
 
 def _request(document: Any, text: bytes) -> dict[str, Any]:
-    items = document["inputs"]  # what has none is a response, or no request
+    items = document["inputs"]  # what has none is no request
     plain = {key: _plain(document[key]) for key in _keys(document) if key != "inputs"}
     inputs, lists = list[dict[str, Any]](), 1 + _lists_in(plain)
     for item in items:

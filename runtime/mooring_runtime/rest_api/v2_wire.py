@@ -37,7 +37,7 @@ def parse_request(body: bytes, header_length: str | None, model_name: str) -> In
     Raises:
         InvalidInput: what is wrong, and where.
     """
-    document, raw = read_document(body, header_length)
+    document, raw = _request_document(body, header_length)
     inputs, used = [], 0
     for position, item in enumerate(_list_of_objects(document, "inputs")):
         tensor, size = read_tensor(InferInput, f"inputs[{position}]", item, raw[used:])
@@ -57,6 +57,12 @@ def parse_request(body: bytes, header_length: str | None, model_name: str) -> In
         parameters=_parameters(document, "request"),
         request_outputs=outputs or None,
     )
+
+
+def _request_document(body: bytes, header_length: str | None) -> tuple[dict[str, Any], memoryview]:
+    if header_length is None and len(body) >= LONG_BYTES and (document := read_long_lists(body)) is not None:
+        return document, memoryview(b"")
+    return read_document(body, header_length)
 
 
 def read_document(body: bytes, header_length: str | None) -> tuple[dict[str, Any], memoryview]:
@@ -87,8 +93,6 @@ _MAX_DIGITS = 20
 
 def _document(text: bytes, is_all: bool) -> dict[str, Any]:
     """The JSON, which may be all of a body."""
-    if is_all and len(text) >= LONG_BYTES and (request := read_long_lists(text)) is not None:
-        return request
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as exc:
